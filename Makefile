@@ -63,7 +63,7 @@ storage: $(B)/conformance/tests/test_storage ## ext4 and 1,000 power cuts
 	@RINGSIDE_POWER_CUTS=1000 $<
 
 races: all ## two vCPUs on two CPUs: 10,000 seeds, the oracle watching
-	@$(B)/ringside conform --filter 'race_*' --seeds 10000
+	@tools/races.sh $(B)/ringside 10000
 
 metal: $(B)/metal/ringside.elf ## the same core on qemu-svm and bochs-svm
 	@tools/metal-run.sh qemu-svm && tools/metal-run.sh bochs-svm

@@ -43,7 +43,7 @@ static const char help[] =
     "  --tap          TAP 13 on stdout instead of plain lines\n"
     "  --junit FILE   JUnit XML\n"
     "  --html FILE    a self-contained page with the clause table\n"
-    "  --verbose      print each case's console\n"
+    "  --verbose      print each case's hashes, virtual time and console\n"
     "  --help         this text\n\n"
     "Exit status: 0 none failed, 1 some did, 2 wrong input.\n";
 
@@ -171,8 +171,12 @@ static void print_result(const struct options *o,
             report_replay_line(e, line, sizeof(line));
             printf("      replay: %s\n", line);
         }
-        if (o->verbose && r->console != NULL) {
-            fputs(r->console, stdout);
+        if (o->verbose) {
+            printf("      state 0x%016llx hv 0x%016llx, %llu ns\n",
+                   (unsigned long long)r->state,
+                   (unsigned long long)r->hv_state,
+                   (unsigned long long)r->virtual_ns);
+            fputs(r->console != NULL ? r->console : "", stdout);
         }
         fflush(stdout);
     }

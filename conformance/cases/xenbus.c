@@ -165,9 +165,11 @@ static const struct {
 } bogus[] = {
     {"4294967295", NULL, NULL}, {"400", NULL, NULL},  {"abc", NULL, NULL},
     {"", NULL, NULL},           {"-1", NULL, NULL},
-    {"18446744073709551615", NULL, NULL},             {"4294967296", NULL, NULL},
+    {"18446744073709551615", NULL, NULL},
+    {"4294967296", NULL, NULL},
     {NULL, "4294967295", NULL}, {NULL, "0", NULL},    {NULL, "x", NULL},
-    {NULL, "", NULL},           {NULL, "1000", NULL}, {NULL, "4294967297", NULL},
+    {NULL, "", NULL},           {NULL, "1000", NULL},
+    {NULL, "4294967297", NULL},
     {NULL, NULL, "ia64-abi"},   {NULL, NULL, "x"},    {"ro", NULL, NULL},
 };
 

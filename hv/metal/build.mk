@@ -27,16 +27,16 @@ $(M)/hello.elf: $(HELLO_OBJ) pv/guest/metal_hello.lds
 	@$(LD) -nostdlib -static -z max-page-size=4096 --no-warn-rwx-segments \
 		-T pv/guest/metal_hello.lds -o $@ $(HELLO_OBJ)
 
-$(M)/bochs.rom: hv/metal/rom.S
+$(M)/bochs.rom: hv/metal/rom.S | $(B)/setup.stamp
 	@mkdir -p $(@D)
 	@$(CC) -c -o $(M)/rom.o $<
 	@objcopy -O binary -j .text $(M)/rom.o $@
 
-$(M)/obj/%.o: %.c
+$(M)/obj/%.o: %.c | $(B)/setup.stamp
 	@mkdir -p $(@D)
 	@$(CC) $(METAL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(M)/obj/%.S.o: %.S
+$(M)/obj/%.S.o: %.S | $(B)/setup.stamp
 	@mkdir -p $(@D)
 	@$(CC) -c -o $@ $<
 

@@ -16,6 +16,7 @@
  *     another event.
  */
 #include "pv/block/blkback_impl.h"
+#include "pv/lib.h"
 
 static struct blkback_io *io_find_free(struct blkback *bb)
 {
@@ -101,16 +102,18 @@ static bool io_copy(struct blkback_io *io, bool to_frontend)
             unsigned boff = at & (OS_PAGE_SIZE - 1);
             unsigned room = OS_PAGE_SIZE - boff;
             unsigned len = left < room ? left : room;
-            struct gnttab_copy_ptr theirs = { 0 }, ours = { 0 };
+            struct gnttab_copy_ptr *ours, *theirs;
 
-            theirs.u.ref = io->req.seg[i].gref;
-            theirs.domid = bb->frontend;
-            theirs.offset = (uint16_t)off;
-            ours.u.gmfn = os_gfn(bb->os, at - boff);
-            ours.domid = DOMID_SELF;
-            ours.offset = (uint16_t)boff;
-            ops[n].source = to_frontend ? ours : theirs;
-            ops[n].dest = to_frontend ? theirs : ours;
+            /* padding too: the bytes go into guest memory, and hashes */
+            memset(&ops[n], 0, sizeof(ops[n]));
+            ours = to_frontend ? &ops[n].source : &ops[n].dest;
+            theirs = to_frontend ? &ops[n].dest : &ops[n].source;
+            theirs->u.ref = io->req.seg[i].gref;
+            theirs->domid = bb->frontend;
+            theirs->offset = (uint16_t)off;
+            ours->u.gmfn = os_gfn(bb->os, at - boff);
+            ours->domid = DOMID_SELF;
+            ours->offset = (uint16_t)boff;
             ops[n].len = (uint16_t)len;
             ops[n].flags = to_frontend ? GNTCOPY_dest_gref :
                                          GNTCOPY_source_gref;
