@@ -10,6 +10,7 @@
     X(version)                                                                \
     X(memory)                                                                 \
     X(grants)                                                                 \
+    X(grant_table)                                                            \
     X(grant_copy)                                                             \
     X(evtchn)                                                                 \
     X(sched)                                                                  \
@@ -23,7 +24,9 @@
     X(xenstore_wire)                                                          \
     X(xenbus)                                                                 \
     X(block)                                                                  \
+    X(block_ring)                                                             \
     X(block_hostile)                                                          \
+    X(block_hostile_ring)                                                     \
     X(block_hostile_backend)                                                  \
     X(race)
 

@@ -47,6 +47,47 @@ static const char help[] =
     "  --help         this text\n\n"
     "Exit status: 0 none failed, 1 some did, 2 wrong input.\n";
 
+/* One option that takes a value. Returns -1 to go on, else the exit status. */
+static int take_value(struct options *o, int c, const char *value)
+{
+    switch (c) {
+    case 'f':
+        if (o->nr_filters == FILTERS_MAX) {
+            return cmd_bad("conform: more than %d filters", FILTERS_MAX);
+        }
+        o->filters[o->nr_filters++] = value;
+        return -1;
+    case 't':
+        if (strcmp(value, "sim") != 0) {
+            return cmd_bad("conform: target '%s' is not known; known: sim",
+                           value);
+        }
+        return -1;
+    case 's':
+        if (!cmd_parse_u64(value, &o->seed)) {
+            return cmd_bad("conform: --seed '%s' is not a number from 0 to "
+                           "2^64-1", value);
+        }
+        return -1;
+    case 'k':
+        if (!cmd_parse_u64(value, &o->seeds) || o->seeds == 0 ||
+            o->seeds > 100000000) {
+            return cmd_bad("conform: --seeds '%s' is not a number from 1 to "
+                           "100000000", value);
+        }
+        return -1;
+    case 'r':
+        o->record = value;
+        return -1;
+    case 'j':
+        o->junit = value;
+        return -1;
+    default:
+        o->html = value;
+        return -1;
+    }
+}
+
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, struct options *o)
 {
@@ -63,49 +104,15 @@ static int parse(int argc, char **argv, struct options *o)
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
-    int c;
+    int c, status;
     opterr = 0;
     while ((c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
         switch (c) {
         case 'l':
             o->list = true;
             break;
-        case 'f':
-            if (o->nr_filters == FILTERS_MAX) {
-                return cmd_bad("conform: more than %d filters", FILTERS_MAX);
-            }
-            o->filters[o->nr_filters++] = optarg;
-            break;
-        case 't':
-            if (strcmp(optarg, "sim") != 0) {
-                return cmd_bad("conform: target '%s' is not known; "
-                               "known: sim", optarg);
-            }
-            break;
-        case 's':
-            if (!cmd_parse_u64(optarg, &o->seed)) {
-                return cmd_bad("conform: --seed '%s' is not a number from 0 "
-                               "to 2^64-1", optarg);
-            }
-            break;
-        case 'k':
-            if (!cmd_parse_u64(optarg, &o->seeds) || o->seeds == 0 ||
-                o->seeds > 100000000) {
-                return cmd_bad("conform: --seeds '%s' is not a number from "
-                               "1 to 100000000", optarg);
-            }
-            break;
-        case 'r':
-            o->record = optarg;
-            break;
         case 'T':
             o->tap = true;
-            break;
-        case 'j':
-            o->junit = optarg;
-            break;
-        case 'H':
-            o->html = optarg;
             break;
         case 'v':
             o->verbose = true;
@@ -116,9 +123,14 @@ static int parse(int argc, char **argv, struct options *o)
         case ':':
             return cmd_bad("conform: %s needs a value; see 'ringside "
                            "conform --help'", argv[optind - 1]);
-        default:
+        case '?':
             return cmd_bad("conform: '%s' is not an option; see 'ringside "
                            "conform --help'", argv[optind - 1]);
+        default:
+            status = take_value(o, c, optarg);
+            if (status >= 0) {
+                return status;
+            }
         }
     }
     if (optind < argc) {
@@ -140,6 +152,20 @@ static bool chosen(const struct options *o, const struct tsuite *s,
         }
     }
     return o->nr_filters == 0;
+}
+
+static bool any_chosen(const struct options *o)
+{
+    unsigned n;
+    const struct tsuite *const *suites = registry_suites(&n);
+    for (unsigned i = 0; i < n; i++) {
+        for (unsigned k = 0; k < suites[i]->count; k++) {
+            if (chosen(o, suites[i], &suites[i]->cases[k])) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 static void list_cases(const struct options *o)
@@ -318,6 +344,10 @@ int cmd_conform(int argc, char **argv)
         list_cases(&o);
         return 0;
     }
+    if (!any_chosen(&o)) {
+        return cmd_bad("conform: --filter '%s' matches no case; --list shows "
+                       "their names", o.filters[0]);
+    }
     rep.seed = o.seed;
     rep.seeds = o.seeds;
     if (o.record != NULL && mkdir(o.record, 0777) != 0 && errno != EEXIST) {
@@ -325,11 +355,6 @@ int cmd_conform(int argc, char **argv)
                        strerror(errno));
     }
     rc = run_all(&o, &rep) ? finish(&o, &rep) : 2;
-    if (rc != 2 && rep.verdicts[0] + rep.verdicts[1] + rep.verdicts[2] +
-                           rep.verdicts[3] == 0) {
-        rc = cmd_bad("conform: --filter '%s' matches no case; --list shows "
-                     "their names", o.nr_filters ? o.filters[0] : "*");
-    }
     report_free(&rep);
     return rc;
 }

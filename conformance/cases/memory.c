@@ -41,8 +41,7 @@ static int64_t map_space(struct t *t, unsigned space, uint64_t idx,
 
 static int64_t unmap(struct t *t, domid_t d, uint64_t gfn)
 {
-    struct xen_remove_from_physmap x = {.domid = d, .gpfn = gfn};
-    return t_memory_op(t, XENMEM_remove_from_physmap, &x, sizeof(x));
+    return builder_remove_gfn(t->os, d, gfn);
 }
 
 static void current_reservation_counts(struct t *t)

@@ -34,12 +34,14 @@ static int read_err(struct t *t, xs_tx tx, const char *path)
     return rc;
 }
 
-/* The subject's data node `name`, as others have to call it. */
+/* The subject's data node `name`, as others have to call it. It goes with the
+ * guest. */
 static const char *foreign(struct t *t, const char *name)
 {
-    static _Thread_local char path[128];
-    snprintf(path, sizeof(path), "/local/domain/%u/data/%s",
-             t_domid(t, ROLE_SUBJECT), name);
+    char *path = os_malloc(t->os, 128);
+    T_REQUIRE(t, path != NULL);
+    snprintf(path, 128, "/local/domain/%u/data/%s", t_domid(t, ROLE_SUBJECT),
+             name);
     return path;
 }
 

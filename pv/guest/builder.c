@@ -367,8 +367,6 @@ static int build_grants(struct build *b)
                                       .space = XENMAPSPACE_grant_table,
                                       .idx = 0,
                                       .gpfn = scratch };
-    struct xen_remove_from_physmap del = { .domid = b->domid,
-                                           .gpfn = scratch };
     int rc = (int)os_call(b->os, __HYPERVISOR_memory_op,
                           XENMEM_add_to_physmap, &add, sizeof(add), 0);
 
@@ -381,8 +379,7 @@ static int build_grants(struct build *b)
         build_seed(b, table, GNTTAB_RESERVED_XENSTORE, b->out->store_gfn);
         builder_unmap_foreign(b->os, table, 1);
     }
-    rc = (int)os_call(b->os, __HYPERVISOR_memory_op,
-                      XENMEM_remove_from_physmap, &del, sizeof(del), 0);
+    rc = builder_remove_gfn(b->os, b->domid, scratch);
     return table ? rc : -XEN_ENOMEM;
 }
 

@@ -50,6 +50,8 @@ int builder_domctl(struct os *os, struct xen_domctl *op);
 /* Maps n frames of a foreign domain into fresh space; 0 on failure. */
 uint64_t builder_map_foreign(struct os *os, domid_t domid,
                              const uint64_t *gfns, unsigned n);
+/* XENMEM_remove_from_physmap. */
+int builder_remove_gfn(struct os *os, domid_t domid, uint64_t gfn);
 void builder_unmap_foreign(struct os *os, uint64_t addr, unsigned n);
 
 #endif

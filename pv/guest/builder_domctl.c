@@ -12,6 +12,8 @@
 
 #include <xen/memory.h>
 
+#include "pv/lib.h"
+
 /* xen_add_to_physmap_batch, then idxs[], gpfns[], errs[] in the argument
  * area. */
 #define MAP_BATCH 256u
@@ -121,17 +123,23 @@ static unsigned builder_map_batch(struct os *os, domid_t domid, uint64_t gpfn,
     return done;
 }
 
+int builder_remove_gfn(struct os *os, domid_t domid, uint64_t gfn)
+{
+    struct xen_remove_from_physmap r;
+
+    memset(&r, 0, sizeof(r)); /* padding goes to guest memory, and hashes */
+    r.domid = domid;
+    r.gpfn = gfn;
+    return (int)os_call(os, __HYPERVISOR_memory_op,
+                        XENMEM_remove_from_physmap, &r, sizeof(r), 0);
+}
+
 static void builder_unmap(struct os *os, uint64_t addr, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        struct xen_remove_from_physmap r = {
-            .domid = DOMID_SELF,
-            .gpfn = os_gfn(os, addr + (uint64_t)i * OS_PAGE_SIZE),
-        };
-
         /* Not mapped after a partial failure: nothing to remove. */
-        (void)os_call(os, __HYPERVISOR_memory_op, XENMEM_remove_from_physmap,
-                      &r, sizeof(r), 0);
+        (void)builder_remove_gfn(
+            os, DOMID_SELF, os_gfn(os, addr + (uint64_t)i * OS_PAGE_SIZE));
     }
 }
 

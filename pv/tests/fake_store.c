@@ -7,8 +7,14 @@
  */
 #include "pv/tests/store_rig.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "pv/tests/fake_impl.h"
 
@@ -94,4 +100,36 @@ bool heard_has(const struct heard *h, const char *path)
         }
     }
     return false;
+}
+
+void rig_expect(struct xs *xs, xs_tx tx, const char *path,
+                        const char *want)
+{
+    char *v = NULL;
+
+    assert_int_equal(xs_read(xs, tx, path, &v), 0);
+    assert_string_equal(v, want);
+    os_free(xs_os(xs), v);
+}
+
+int rig_try_read(struct xs *xs, xs_tx tx, const char *path)
+{
+    char *v = NULL;
+    int rc = xs_read(xs, tx, path, &v);
+
+    os_free(xs_os(xs), v);
+    return rc;
+}
+
+/* A home of domain 5 as a toolstack makes it. */
+void rig_make_home(struct rig *r)
+{
+    static const char *const top[] = { "n0", "r5" };
+    static const char *const own[] = { "n5" };
+
+    assert_int_equal(xs_mkdir(r->xs0, 0, "/local/domain/5"), 0);
+    assert_int_equal(xs_set_perms(r->xs0, 0, "/local/domain/5", top, 2), 0);
+    assert_int_equal(xs_mkdir(r->xs0, 0, "/local/domain/5/data"), 0);
+    assert_int_equal(xs_set_perms(r->xs0, 0, "/local/domain/5/data", own, 1),
+                     0);
 }

@@ -31,6 +31,10 @@ void rig_guest(struct rig *r, struct guest_end *g, domid_t domid);
 /* Sends `len` bytes of payload; 0 or -XEN_E*; a reply as text in *reply. */
 int rig_raw(struct xs *xs, uint32_t type, uint32_t tx, const void *payload,
             size_t len, char *reply, size_t cap, size_t *reply_len);
+/* Reads and compares; reads and says how that went, 0 or -XEN_E*. */
+void rig_expect(struct xs *xs, xs_tx tx, const char *path, const char *want);
+int rig_try_read(struct xs *xs, xs_tx tx, const char *path);
+void rig_make_home(struct rig *r); /* domain 5's, as a toolstack makes it */
 
 /* Watch events as they come: path by path. */
 struct heard {

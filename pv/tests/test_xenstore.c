@@ -28,58 +28,26 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void expect_read(struct xs *xs, xs_tx tx, const char *path,
-                        const char *want)
-{
-    char *v = NULL;
-
-    assert_int_equal(xs_read(xs, tx, path, &v), 0);
-    assert_string_equal(v, want);
-    os_free(xs_os(xs), v);
-}
-
-static int try_read(struct xs *xs, xs_tx tx, const char *path)
-{
-    char *v = NULL;
-    int rc = xs_read(xs, tx, path, &v);
-
-    os_free(xs_os(xs), v);
-    return rc;
-}
-
-/* A home of domain 5 as a toolstack makes it. */
-static void make_home(struct rig *r)
-{
-    static const char *const top[] = { "n0", "r5" };
-    static const char *const own[] = { "n5" };
-
-    assert_int_equal(xs_mkdir(r->xs0, 0, "/local/domain/5"), 0);
-    assert_int_equal(xs_set_perms(r->xs0, 0, "/local/domain/5", top, 2), 0);
-    assert_int_equal(xs_mkdir(r->xs0, 0, "/local/domain/5/data"), 0);
-    assert_int_equal(xs_set_perms(r->xs0, 0, "/local/domain/5/data", own, 1),
-                     0);
-}
-
 static void write_then_read(void **state)
 {
     struct rig *r = *state;
 
     assert_int_equal(xs_write(r->xs0, 0, "/a/b/c", "hello"), 0);
-    expect_read(r->xs0, 0, "/a/b/c", "hello");
-    expect_read(r->xs0, 0, "/a/b", ""); /* parents are made, empty */
+    rig_expect(r->xs0, 0, "/a/b/c", "hello");
+    rig_expect(r->xs0, 0, "/a/b", ""); /* parents are made, empty */
     assert_int_equal(xs_write(r->xs0, 0, "/a/b/c", ""), 0);
-    expect_read(r->xs0, 0, "/a/b/c", "");
+    rig_expect(r->xs0, 0, "/a/b/c", "");
 }
 
 static void relative_paths_are_below_the_domain(void **state)
 {
     struct rig *r = *state;
 
-    make_home(r);
+    rig_make_home(r);
     assert_int_equal(xs_write(r->g5.xs, 0, "data/x", "1"), 0);
-    expect_read(r->xs0, 0, "/local/domain/5/data/x", "1");
+    rig_expect(r->xs0, 0, "/local/domain/5/data/x", "1");
     assert_int_equal(xs_write(r->xs0, 0, "y", "2"), 0);
-    expect_read(r->xs0, 0, "/local/domain/0/y", "2");
+    rig_expect(r->xs0, 0, "/local/domain/0/y", "2");
 }
 
 static void directory_lists_children(void **state)
@@ -148,7 +116,7 @@ static void mkdir_of_existing_is_fine(void **state)
 
     assert_int_equal(xs_write(r->xs0, 0, "/m", "kept"), 0);
     assert_int_equal(xs_mkdir(r->xs0, 0, "/m"), 0);
-    expect_read(r->xs0, 0, "/m", "kept");
+    rig_expect(r->xs0, 0, "/m", "kept");
 }
 
 static void rm_takes_all_below(void **state)
@@ -160,7 +128,7 @@ static void rm_takes_all_below(void **state)
     xs_write(r->xs0, 0, "/t/a/d", "1");
     assert_int_equal(xs_rm(r->xs0, 0, "/t"), 0);
     assert_int_equal(xenstored_node_count(r->xsd), before);
-    assert_int_equal(try_read(r->xs0, 0, "/t/a/b/c"), -XEN_ENOENT);
+    assert_int_equal(rig_try_read(r->xs0, 0, "/t/a/b/c"), -XEN_ENOENT);
 }
 
 static void rm_of_missing_needs_a_parent(void **state)
@@ -181,7 +149,7 @@ static void new_nodes_inherit_but_the_unprivileged_own(void **state)
     unsigned n;
     char *perms;
 
-    make_home(r);
+    rig_make_home(r);
     xs_write(r->xs0, 0, "/local/domain/5/ro", "");
     assert_int_equal(
         xs_get_perms(r->xs0, 0, "/local/domain/5/ro", &perms, &n), 0);
@@ -202,27 +170,27 @@ static void reading_needs_the_right(void **state)
     static const char *const all[] = { "r0", "n5" };
 
     xs_write(r->xs0, 0, "/s", "secret");
-    assert_int_equal(try_read(r->g5.xs, 0, "/s"), -XEN_EACCES);
+    assert_int_equal(rig_try_read(r->g5.xs, 0, "/s"), -XEN_EACCES);
     assert_int_equal(xs_set_perms(r->xs0, 0, "/s", perms, 3), 0);
-    assert_int_equal(try_read(r->g5.xs, 0, "/s"), 0);
-    assert_int_equal(try_read(r->g7.xs, 0, "/s"), -XEN_EACCES);
+    assert_int_equal(rig_try_read(r->g5.xs, 0, "/s"), 0);
+    assert_int_equal(rig_try_read(r->g7.xs, 0, "/s"), -XEN_EACCES);
     assert_int_equal(xs_write(r->g5.xs, 0, "/s", "x"), -XEN_EACCES);
     assert_int_equal(xs_write(r->g7.xs, 0, "/s", "x"), 0);
     /* The default is for those who are not listed. */
     assert_int_equal(xs_set_perms(r->xs0, 0, "/s", all, 2), 0);
-    assert_int_equal(try_read(r->g7.xs, 0, "/s"), 0);
-    assert_int_equal(try_read(r->g5.xs, 0, "/s"), -XEN_EACCES);
+    assert_int_equal(rig_try_read(r->g7.xs, 0, "/s"), 0);
+    assert_int_equal(rig_try_read(r->g5.xs, 0, "/s"), -XEN_EACCES);
 }
 
 static void missing_nodes_are_hidden_by_their_parents(void **state)
 {
     struct rig *r = *state;
 
-    make_home(r);
-    assert_int_equal(try_read(r->g5.xs, 0, "nothing"), -XEN_ENOENT);
-    assert_int_equal(try_read(r->g7.xs, 0, "/local/domain/5/nothing"),
+    rig_make_home(r);
+    assert_int_equal(rig_try_read(r->g5.xs, 0, "nothing"), -XEN_ENOENT);
+    assert_int_equal(rig_try_read(r->g7.xs, 0, "/local/domain/5/nothing"),
                      -XEN_EACCES);
-    assert_int_equal(try_read(r->g5.xs, 0, "/nothing"), -XEN_EACCES);
+    assert_int_equal(rig_try_read(r->g5.xs, 0, "/nothing"), -XEN_EACCES);
     assert_int_equal(xs_write(r->g5.xs, 0, "top", "x"), -XEN_EACCES);
 }
 
@@ -232,10 +200,10 @@ static void set_perms_is_the_owners_who_cant_give_away(void **state)
     static const char *const mine[] = { "n5", "r7" };
     static const char *const yours[] = { "n7" };
 
-    make_home(r);
+    rig_make_home(r);
     xs_write(r->g5.xs, 0, "data/x", "1");
     assert_int_equal(xs_set_perms(r->g5.xs, 0, "data/x", mine, 2), 0);
-    assert_int_equal(try_read(r->g7.xs, 0, "/local/domain/5/data/x"), 0);
+    assert_int_equal(rig_try_read(r->g7.xs, 0, "/local/domain/5/data/x"), 0);
     assert_int_equal(xs_set_perms(r->g5.xs, 0, "data/x", yours, 1),
                      -XEN_EPERM);
     assert_int_equal(
@@ -277,14 +245,14 @@ static void set_target_lends_rights(void **state)
     char reply[16];
     size_t len;
 
-    make_home(r);
+    rig_make_home(r);
     xs_write(r->g5.xs, 0, "data/x", "1");
-    assert_int_equal(try_read(r->g7.xs, 0, "/local/domain/5/data/x"),
+    assert_int_equal(rig_try_read(r->g7.xs, 0, "/local/domain/5/data/x"),
                      -XEN_EACCES);
     assert_int_equal(rig_raw(r->xs0, XS_SET_TARGET, 0, "7\0005", 4, reply,
                              sizeof(reply), &len),
                      0);
-    assert_int_equal(try_read(r->g7.xs, 0, "/local/domain/5/data/x"), 0);
+    assert_int_equal(rig_try_read(r->g7.xs, 0, "/local/domain/5/data/x"), 0);
 }
 
 /* -- Watches --------------------------------------------------------------- */
@@ -335,7 +303,7 @@ static void watch_relative_is_told_relative(void **state)
     struct heard h = { 0 };
     struct xs_watch *w;
 
-    make_home(r);
+    rig_make_home(r);
     xs_watch(r->g5.xs, "data", rig_hear, &h, &w);
     xs_write(r->xs0, 0, "/local/domain/5/data/z", "");
     fake_run(r->f);
@@ -350,7 +318,7 @@ static void watch_tells_nothing_unreadable(void **state)
     struct heard h = { 0 };
     struct xs_watch *w;
 
-    make_home(r);
+    rig_make_home(r);
     xs_write(r->g5.xs, 0, "data/x", "");
     xs_watch(r->g7.xs, "/local/domain/5", rig_hear, &h, &w);
     fake_run(r->f);
@@ -407,226 +375,6 @@ static void special_watches_are_the_control_domains(void **state)
     assert_int_equal(in.count, 2);
 }
 
-/* -- Transactions ---------------------------------------------------------- */
-
-static void transaction_is_seen_at_its_end_only(void **state)
-{
-    struct rig *r = *state;
-    struct heard h = { 0 };
-    struct xs_watch *w;
-    xs_tx tx;
-
-    xs_watch(r->xs0, "/x", rig_hear, &h, &w);
-    assert_int_equal(xs_transaction_start(r->xs0, &tx), 0);
-    assert_int_equal(xs_write(r->xs0, tx, "/x/y", "1"), 0);
-    expect_read(r->xs0, tx, "/x/y", "1");
-    assert_int_equal(try_read(r->xs0, 0, "/x/y"), -XEN_ENOENT);
-    fake_run(r->f);
-    assert_int_equal(h.count, 1);
-    assert_int_equal(xs_transaction_end(r->xs0, tx, true), 0);
-    expect_read(r->xs0, 0, "/x/y", "1");
-    fake_run(r->f);
-    assert_int_equal(h.count, 2);
-}
-
-static void transaction_abandoned_leaves_nothing(void **state)
-{
-    struct rig *r = *state;
-    unsigned before = xenstored_node_count(r->xsd);
-    xs_tx tx;
-
-    xs_transaction_start(r->xs0, &tx);
-    xs_write(r->xs0, tx, "/x/y/z", "1");
-    xs_rm(r->xs0, tx, "/tool");
-    assert_int_equal(xs_transaction_end(r->xs0, tx, false), 0);
-    assert_int_equal(xenstored_node_count(r->xsd), before);
-    assert_int_equal(try_read(r->xs0, 0, "/tool"), 0);
-    assert_int_equal(xs_transaction_end(r->xs0, tx, true), -XEN_ENOENT);
-}
-
-static void transaction_conflict_is_eagain(void **state)
-{
-    struct rig *r = *state;
-    xs_tx tx;
-
-    xs_write(r->xs0, 0, "/c", "0");
-    xs_transaction_start(r->xs0, &tx);
-    expect_read(r->xs0, tx, "/c", "0");
-    xs_write(r->xs0, 0, "/c", "1");
-    expect_read(r->xs0, tx, "/c", "0"); /* sees what it saw */
-    xs_write(r->xs0, tx, "/d", "from it");
-    assert_int_equal(xs_transaction_end(r->xs0, tx, true), -XEN_EAGAIN);
-    assert_int_equal(try_read(r->xs0, 0, "/d"), -XEN_ENOENT);
-    expect_read(r->xs0, 0, "/c", "1");
-}
-
-static void transaction_conflict_over_absence_is_eagain(void **state)
-{
-    struct rig *r = *state;
-    xs_tx tx;
-
-    xs_write(r->xs0, 0, "/dir", "");
-    xs_transaction_start(r->xs0, &tx);
-    assert_int_equal(try_read(r->xs0, tx, "/dir/n"), -XEN_ENOENT);
-    xs_write(r->xs0, 0, "/dir/n", "1");
-    assert_int_equal(xs_transaction_end(r->xs0, tx, true), -XEN_EAGAIN);
-}
-
-static void transactions_apart_both_commit(void **state)
-{
-    struct rig *r = *state;
-    xs_tx a, b;
-
-    xs_write(r->xs0, 0, "/a", "");
-    xs_write(r->xs0, 0, "/b", "");
-    xs_transaction_start(r->xs0, &a);
-    xs_transaction_start(r->xs0, &b);
-    xs_write(r->xs0, a, "/a", "1");
-    xs_write(r->xs0, b, "/b", "2");
-    assert_int_equal(xs_transaction_end(r->xs0, a, true), 0);
-    assert_int_equal(xs_transaction_end(r->xs0, b, true), 0);
-    expect_read(r->xs0, 0, "/a", "1");
-    expect_read(r->xs0, 0, "/b", "2");
-}
-
-static void transaction_ids_are_a_connections_own(void **state)
-{
-    struct rig *r = *state;
-    xs_tx tx;
-
-    xs_transaction_start(r->xs0, &tx);
-    assert_int_equal(try_read(r->g5.xs, tx, "/"), -XEN_ENOENT);
-    assert_int_equal(try_read(r->xs0, tx + 1, "/"), -XEN_ENOENT);
-    assert_int_equal(xs_transaction_end(r->xs0, tx, false), 0);
-}
-
-static void transaction_in_transaction_is_ebusy(void **state)
-{
-    struct rig *r = *state;
-    char reply[16];
-    size_t len;
-    xs_tx tx;
-
-    xs_transaction_start(r->xs0, &tx);
-    assert_int_equal(rig_raw(r->xs0, XS_TRANSACTION_START, tx, "", 1, reply,
-                             16, &len),
-                     -XEN_EBUSY);
-    assert_int_equal(rig_raw(r->xs0, XS_TRANSACTION_END, tx, "X", 2, reply,
-                             16, &len),
-                     -XEN_EINVAL);
-    assert_int_equal(xs_transaction_end(r->xs0, tx, false), 0);
-}
-
-/* -- Domains --------------------------------------------------------------- */
-
-static void death_takes_nodes_rights_and_connection(void **state)
-{
-    struct rig *r = *state;
-    static const char *const shared[] = { "n0", "r5" };
-    struct os *again;
-
-    make_home(r);
-    xs_write(r->xs0, 0, "/pub", "v");
-    xs_set_perms(r->xs0, 0, "/pub", shared, 2);
-    xs_write(r->g5.xs, 0, "data/x/y", "1");
-    assert_int_equal(xenstored_connection_count(r->xsd), 3);
-    fake_domain_kill(r->f, 5);
-    fake_run(r->f);
-    assert_int_equal(xenstored_connection_count(r->xsd), 2);
-    assert_int_equal(try_read(r->xs0, 0, "/local/domain/5/data"),
-                     -XEN_ENOENT);
-    assert_int_equal(try_read(r->xs0, 0, "/local/domain/5"), 0);
-    again = r->g5.os;
-    rig_guest(r, &r->g5, 5); /* another with the same id */
-    assert_ptr_not_equal(again, r->g5.os);
-    assert_int_equal(try_read(r->g5.xs, 0, "/pub"), -XEN_EACCES);
-}
-
-static void shutdown_is_told_once_until_resume(void **state)
-{
-    struct rig *r = *state;
-    struct heard h = { 0 };
-    struct xs_watch *w;
-    char reply[16];
-    size_t len;
-
-    xs_watch(r->xs0, "@releaseDomain", rig_hear, &h, &w);
-    fake_domain_shutdown(r->f, 5, 0);
-    fake_run(r->f);
-    assert_int_equal(h.count, 2);
-    fake_raise_virq(r->f, 0, VIRQ_DOM_EXC);
-    fake_run(r->f);
-    assert_int_equal(h.count, 2);
-    assert_int_equal(rig_raw(r->xs0, XS_RESUME, 0, "5", 2, reply, 16, &len),
-                     0);
-    fake_raise_virq(r->f, 0, VIRQ_DOM_EXC);
-    fake_run(r->f);
-    assert_int_equal(h.count, 3);
-}
-
-static void introduced_and_released(void **state)
-{
-    struct rig *r = *state;
-    char reply[32];
-    size_t len;
-
-    rig_raw(r->xs0, XS_IS_DOMAIN_INTRODUCED, 0, "5", 2, reply, 32, &len);
-    assert_string_equal(reply, "T");
-    rig_raw(r->xs0, XS_IS_DOMAIN_INTRODUCED, 0, "6", 2, reply, 32, &len);
-    assert_string_equal(reply, "F");
-    assert_int_equal(xs_release(r->xs0, 5), 0);
-    rig_raw(r->xs0, XS_IS_DOMAIN_INTRODUCED, 0, "5", 2, reply, 32, &len);
-    assert_string_equal(reply, "F");
-    assert_int_equal(xs_release(r->xs0, 5), -XEN_ENOENT);
-    assert_int_equal(xs_release(r->xs0, 0), -XEN_EINVAL);
-    assert_int_equal(xs_introduce(r->xs0, 99, 1, 1), -XEN_ENOENT);
-    assert_int_equal(xs_introduce(r->xs0, 5, 1, 0), -XEN_EINVAL);
-    assert_int_equal(
-        xs_introduce(r->xs0, 5, os_gfn(r->g5.os, r->g5.ring), r->g5.port),
-        0);
-}
-
-static void privileged_requests_are_eacces_for_others(void **state)
-{
-    struct rig *r = *state;
-    static const uint32_t types[] = { XS_INTRODUCE,
-                                      XS_RELEASE,
-                                      XS_IS_DOMAIN_INTRODUCED,
-                                      XS_RESUME,
-                                      XS_SET_TARGET,
-                                      XS_CONTROL };
-    char reply[64];
-    size_t len;
-
-    for (unsigned i = 0; i < 6; i++) {
-        assert_int_equal(rig_raw(r->g5.xs, types[i], 0, "7\0007", 4, reply,
-                                 64, &len),
-                         -XEN_EACCES);
-    }
-    assert_int_equal(rig_raw(r->g5.xs, XS_GET_DOMAIN_PATH, 0, "7", 2, reply,
-                             64, &len),
-                     0);
-    assert_string_equal(reply, "/local/domain/7");
-}
-
-static void control_prints(void **state)
-{
-    struct rig *r = *state;
-    char reply[64];
-    size_t len;
-
-    assert_int_equal(rig_raw(r->xs0, XS_CONTROL, 0, "print\0hi", 9, reply,
-                             64, &len),
-                     0);
-    assert_string_equal(fake_last_log(r->f), "xenstored: control: hi");
-    assert_int_equal(rig_raw(r->xs0, XS_CONTROL, 0, "help", 5, reply, 64,
-                             &len),
-                     0);
-    assert_int_equal(rig_raw(r->xs0, XS_CONTROL, 0, "nonsense", 9, reply, 64,
-                             &len),
-                     -XEN_EINVAL);
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -650,18 +398,6 @@ int main(void)
         T(watch_tells_nothing_unreadable),
         T(watch_twice_is_eexist_unwatch_unknown_enoent),
         T(special_watches_are_the_control_domains),
-        T(transaction_is_seen_at_its_end_only),
-        T(transaction_abandoned_leaves_nothing),
-        T(transaction_conflict_is_eagain),
-        T(transaction_conflict_over_absence_is_eagain),
-        T(transactions_apart_both_commit),
-        T(transaction_ids_are_a_connections_own),
-        T(transaction_in_transaction_is_ebusy),
-        T(death_takes_nodes_rights_and_connection),
-        T(shutdown_is_told_once_until_resume),
-        T(introduced_and_released),
-        T(privileged_requests_are_eacces_for_others),
-        T(control_prints),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
