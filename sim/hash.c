@@ -6,6 +6,7 @@
  *  1. Equal states give equal hashes on every host, compiler and address.
  *  2. Whatever is fed has a fixed width or its length before it.
  */
+#include "sim/defined.h"
 #include "sim/hash.h"
 #include "sim/machine_impl.h"
 
@@ -34,6 +35,7 @@ struct hash_stream *hash_begin(void)
 void hash_bytes(struct hash_stream *h, const void *p, size_t len)
 {
     if (len > 0) {
+        sim_defined(p, len);
         XXH3_64bits_update(state_of(h), p, len);
     }
 }

@@ -10,6 +10,7 @@
  */
 #include "hv/plat.h"
 
+#include "sim/defined.h"
 #include "sim/hash.h"
 #include "sim/machine_impl.h"
 
@@ -116,6 +117,7 @@ void plat_guest_write(struct plat *p, maddr_t ma, const void *src, size_t len)
     struct machine *m = machine_of(p);
     uint8_t *ram = plat_guest(m, ma, len);
 
+    sim_defined(src, len);
     plat_copy(ram, src, len);
     if (m->trace != NULL) {
         machine_event(m, TRACE_WRITE, ma.v, len, plat_fnv(src, len));
@@ -146,6 +148,7 @@ uint64_t plat_guest_cmpxchg(struct plat *p, maddr_t ma, unsigned len,
                       (unsigned long long)ma.v);
     }
     ram = plat_guest(m, ma, len);
+    sim_defined(&new, len);
     memcpy(&was, ram, len);
     if (was == (old & mask)) {
         memcpy(ram, &new, len);

@@ -32,7 +32,8 @@ static const char help[] =
     "Runs the conformance cases, each on a simulated machine of its own.\n"
     "Closes with 'N passed, N failed, N skipped' on stdout and, last on\n"
     "stderr, 'state 0x...': the hash of every machine's final state.\n\n"
-    "  --list         print the chosen cases with their clauses, run none\n"
+    "  --list         print the chosen cases, run none: name, hostile or -,\n"
+    "                 source, clause, separated by tabs\n"
     "  --filter GLOB  only cases whose name, or area/name, matches; may be\n"
     "                 given more than once\n"
     "  --target T     where to run: sim (the only one so far)\n"
@@ -176,8 +177,9 @@ static void list_cases(const struct options *o)
         for (unsigned k = 0; k < suites[i]->count; k++) {
             const struct tcase *tc = &suites[i]->cases[k];
             if (chosen(o, suites[i], tc)) {
-                printf("%s/%s\t%s\t%s\n", suites[i]->name, tc->name,
-                       tc->source, tc->clause);
+                printf("%s/%s\t%s\t%s\t%s\n", suites[i]->name, tc->name,
+                       tc->flags & T_HOSTILE ? "hostile" : "-", tc->source,
+                       tc->clause);
             }
         }
     }

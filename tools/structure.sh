@@ -53,7 +53,8 @@ out=$( {
     edges hv/metal/ '^$' "hv/metal/.*|hv/lib\.h|$face|xen/.*|$free"
     edges sim/ '/tests/' "sim/.*|$face|xen/.*|$libc"
     edges pv/ '^pv/(os|tests)/' "pv/.*|xen/.*|$free"
-    edges pv/os/ '^$' "pv/.*|$face|xen/.*|$libc"
+    # What carries drivers: on the simulator, or in an image of its own.
+    edges pv/os/ '^$' "pv/.*|sim/.*|$face|xen/.*|$libc"
     edges fuzz/ '^$' "(fuzz|conformance)/.*|$libc"
 } )
 checks=$((checks + 6))
@@ -110,7 +111,7 @@ stage "names of the C library"
 libc_so=$(gcc -print-file-name=libc.so.6)
 nm -D --defined-only "$libc_so" | awk '$2 ~ /[TWVDBRi]/ {print $3}' |
     sed 's/@.*//' | sort -u >"$build/libc-names"
-for object in $(objects hv/ sim/ pv/); do
+for object in $(objects hv/ sim/ pv/ conformance/); do
     nm -g --defined-only "$object" |
         awk -v o="$object" 'NF == 3 {print $3, o}'
 done | sort >"$build/own-names"

@@ -63,8 +63,8 @@ void hostile_still_works(struct t *t, struct raw_front *f)
 {
     uint64_t page = t_page(t, 0xcc);
     grant_ref_t ref = raw_front_grant(f, page, false);
-    struct blkif_request r = raw_front_request(BLKIF_OP_READ, 0x600d, 1990,
-                                               ref, 0, 7);
+    struct blkif_request r =
+        raw_front_request(BLKIF_OP_READ, 0x600d, 1990, ref, 0, 7);
     T_EQ(t, raw_front_do(f, &r), BLKIF_RSP_OKAY);
     T_EQ(t, os_load8(t->os, page), 0);
     T_EQ(t, os_grant_end(t->os, ref), 0);

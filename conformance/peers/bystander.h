@@ -33,8 +33,10 @@ void hostile_each_mode(struct t *t,
                        void (*fn)(struct t *t, struct raw_front *f));
 
 #define H (T_DISK | T_HOSTILE)
-#define HOSTILE_CASE(name, clause, source, flags, fn)                                 \
-    {"block_hostile_" name, clause, source, flags, fn, bystander, 0,          \
-     bystander_control}
+#define CASE(name, clause, source, flags, fn)                           \
+    {                                                                   \
+        "block_hostile_" name, clause, source, flags, fn, bystander, 0, \
+            bystander_control                                           \
+    }
 
 #endif

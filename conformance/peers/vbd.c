@@ -27,16 +27,15 @@ void vbd_pattern(uint8_t *buf, uint64_t sector, unsigned version)
     }
 }
 
-void vbd_fill(uint8_t *buf, uint64_t sector, unsigned n,
-                        unsigned version)
+void vbd_fill(uint8_t *buf, uint64_t sector, unsigned n, unsigned version)
 {
     for (unsigned i = 0; i < n; i++) {
         vbd_pattern(buf + i * SECTOR, sector + i, version);
     }
 }
 
-void vbd_expect(struct t *t, const uint8_t *buf, uint64_t sector,
-                           unsigned n, unsigned version)
+void vbd_expect(struct t *t, const uint8_t *buf, uint64_t sector, unsigned n,
+                unsigned version)
 {
     uint8_t want[SECTOR];
     for (unsigned i = 0; i < n; i++) {
@@ -49,8 +48,8 @@ void vbd_expect(struct t *t, const uint8_t *buf, uint64_t sector,
     }
 }
 
-void vbd_write(struct t *t, struct blkfront *bf, uint64_t sector,
-                      unsigned n, unsigned version)
+void vbd_write(struct t *t, struct blkfront *bf, uint64_t sector, unsigned n,
+               unsigned version)
 {
     uint8_t *buf = os_malloc(t->os, n * SECTOR);
     T_REQUIRE(t, buf != NULL);
@@ -59,8 +58,8 @@ void vbd_write(struct t *t, struct blkfront *bf, uint64_t sector,
     os_free(t->os, buf);
 }
 
-void vbd_check(struct t *t, struct blkfront *bf, uint64_t sector,
-                      unsigned n, unsigned version)
+void vbd_check(struct t *t, struct blkfront *bf, uint64_t sector, unsigned n,
+               unsigned version)
 {
     uint8_t *buf = os_malloc(t->os, n * SECTOR);
     T_REQUIRE(t, buf != NULL);

@@ -20,15 +20,14 @@ struct disk *vbd_disk(struct t *t);
 
 /* A sector's content as a function of its number and a version. */
 void vbd_pattern(uint8_t *buf, uint64_t sector, unsigned version);
-void vbd_fill(uint8_t *buf, uint64_t sector, unsigned n,
-                        unsigned version);
-void vbd_expect(struct t *t, const uint8_t *buf, uint64_t sector,
-                           unsigned n, unsigned version);
+void vbd_fill(uint8_t *buf, uint64_t sector, unsigned n, unsigned version);
+void vbd_expect(struct t *t, const uint8_t *buf, uint64_t sector, unsigned n,
+                unsigned version);
 
 /* n sectors through the frontend, checked. */
-void vbd_write(struct t *t, struct blkfront *bf, uint64_t sector,
-                      unsigned n, unsigned version);
-void vbd_check(struct t *t, struct blkfront *bf, uint64_t sector,
-                      unsigned n, unsigned version);
+void vbd_write(struct t *t, struct blkfront *bf, uint64_t sector, unsigned n,
+               unsigned version);
+void vbd_check(struct t *t, struct blkfront *bf, uint64_t sector, unsigned n,
+               unsigned version);
 
 #endif

@@ -25,6 +25,7 @@
 
 #include "pv/guest/builder_context.h"
 #include "pv/guest/builder_elf.h"
+#include "pv/lib.h"
 
 /* libxc's xc_dom.h and xc_dom_x86.c: special pages, not in public headers */
 #define SPECIAL_GFN_DEFAULT 0xfeff8ULL
@@ -309,6 +310,34 @@ static int build_start_info(struct build *b)
     return rc;
 }
 
+/* memory.h: XENMEM_memory_map: "as returned by BIOS INT 15h, E820" */
+struct e820 {
+    uint64_t addr, size;
+    uint32_t type;
+} __attribute__((packed));
+
+static int build_memory_map(struct build *b)
+{
+    struct xen_foreign_memory_map m;
+    struct e820 map[MEMMAP_ENTRIES];
+    uint64_t arg = os_arg(b->os), list = arg + sizeof(m);
+
+    memset(&m, 0, sizeof(m)); /* padding goes to guest memory, and hashes */
+    memset(map, 0, sizeof(map));
+    map[0].size = b->cfg->pages * OS_PAGE_SIZE;
+    map[0].type = XEN_HVM_MEMMAP_TYPE_RAM;
+    map[1].addr = b->special * OS_PAGE_SIZE;
+    map[1].size = SPECIAL_PAGES * OS_PAGE_SIZE;
+    map[1].type = XEN_HVM_MEMMAP_TYPE_RESERVED;
+    m.domid = b->domid;
+    m.map.nr_entries = MEMMAP_ENTRIES;
+    memcpy(&m.map.buffer, &list, sizeof(list));
+    os_write(b->os, arg, &m, sizeof(m));
+    os_write(b->os, list, map, sizeof(map));
+    return (int)os_hypercall(b->os, __HYPERVISOR_memory_op,
+                             XENMEM_set_memory_map, arg, 0, 0, 0);
+}
+
 static int build_param(struct build *b, uint32_t index, uint64_t value)
 {
     struct xen_hvm_param p = { .domid = b->domid,
@@ -425,7 +454,7 @@ static int build_plan(struct build *b)
 static int build_steps(struct build *b)
 {
     int (*const steps[])(struct build *) = {
-        build_populate, build_load,  build_start_info,
+        build_populate, build_load,   build_start_info, build_memory_map,
         build_params,   build_grants,
     };
     int rc = build_limits(b);

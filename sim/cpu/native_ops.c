@@ -9,6 +9,7 @@
  *     moved.
  */
 #include "sim/cpu/native_impl.h"
+#include "sim/defined.h"
 #include "sim/machine_impl.h"
 
 #include <string.h>
@@ -80,6 +81,7 @@ void native_write(struct native *n, uint64_t gva, const void *src,
 {
     const uint8_t *from = src;
 
+    sim_defined(src, len);
     while (len > 0) {
         size_t piece = native_piece(gva, len);
         uint8_t *p = native_reach(n, gva, piece, MMU_WRITE);
@@ -110,6 +112,7 @@ uint64_t native_cmpxchg(struct native *n, uint64_t gva, unsigned len,
     uint64_t mask = len >= 8 ? ~0ULL : (1ULL << 8 * len) - 1, was = 0;
     uint8_t *p = native_reach_atomic(n, gva, len);
 
+    sim_defined(&new, len);
     if (p != NULL) {
         memcpy(&was, p, len);
         if (was == (old & mask)) {
@@ -125,6 +128,7 @@ uint64_t native_xchg(struct native *n, uint64_t gva, unsigned len,
     uint8_t *p = native_reach_atomic(n, gva, len);
     uint64_t was = 0;
 
+    sim_defined(&value, len);
     if (p != NULL) {
         memcpy(&was, p, len);
         memcpy(p, &value, len);

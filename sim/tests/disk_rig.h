@@ -143,8 +143,8 @@ static inline uint32_t wait_one(struct machine *m)
     return c;
 }
 
-static inline unsigned transfer(struct machine *m, unsigned op,
-                                uint64_t sector, unsigned count, void *data)
+static inline unsigned transfer(struct machine *m, unsigned op, uint64_t sector,
+                                unsigned count, void *data)
 {
     uint32_t c;
 
