@@ -67,6 +67,14 @@ for at in 0 9 30 $((size / 4)) $((size / 2)) $((size - 3)); do
 done
 expect 2 "/nonexistent/x" conform --filter "$name" --junit /nonexistent/x
 expect 2 "/proc/nowhere" conform --filter "$name" --record /proc/nowhere
+# A full disk under the output is said, not swallowed.
+"$bin" conform --filter "$name" >/dev/full 2>err
+if [ $? -eq 2 ] && grep -q "standard output" err; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    echo "bad-input: a full standard output went by: $(cat err)"
+fi
 left=$(find . -name '*.tmp' | wc -l)
 if [ "$left" -eq 0 ]; then
     passed=$((passed + 1))

@@ -56,6 +56,16 @@ static void usage(FILE *out)
           out);
 }
 
+/* A verdict that could not be written is no verdict. */
+static int flushed(int status)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        return cmd_bad("standard output: %s",
+                       strerror(errno != 0 ? errno : EIO));
+    }
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -72,7 +82,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strcmp(argv[1], commands[i].name) == 0) {
-            return commands[i].run(argc - 1, argv + 1);
+            return flushed(commands[i].run(argc - 1, argv + 1));
         }
     }
     return cmd_bad("'%s' is not a command; 'ringside --help' lists them",

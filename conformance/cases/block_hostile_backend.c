@@ -109,6 +109,28 @@ static void victim_broken_after_one(struct t *t)
     victim(t, 1, true);
 }
 
+/* The same device again and again; the control role waits on channel 4. */
+static void victim_broken_times(struct t *t, unsigned times)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "device/vbd/%u/error", VDEV);
+    for (unsigned i = 0; i < times; i++) {
+        victim(t, 0, true);
+        T_REQUIRE_OK(t, xs_rm(t->xs, 0, path));
+        t_send(t, 4, 1);
+    }
+}
+
+static void victim_broken_3(struct t *t)
+{
+    victim_broken_times(t, 3);
+}
+
+static void victim_broken_6(struct t *t)
+{
+    victim_broken_times(t, 6);
+}
+
 static void victim_left(struct t *t)
 {
     victim(t, 0, false);
@@ -148,12 +170,16 @@ static void back_end(struct t *t, struct raw_back *b)
 
 static void rsp_ahead(struct t *t)
 {
-    struct raw_back b;
-    struct blkif_request r[OUTSTANDING];
-    back_begin(t, &b, r, OUTSTANDING);
-    b.rsp_prod = t_random(t, 2) ? OUTSTANDING + 1 : 0x40000000u;
-    raw_back_push(&b);
-    back_end(t, &b);
+    static const uint32_t ahead[] = {OUTSTANDING + 1, 33, 0x40000000u};
+    for (unsigned i = 0; i < 3; i++) {
+        struct raw_back b;
+        struct blkif_request r[OUTSTANDING];
+        back_begin(t, &b, r, OUTSTANDING);
+        b.rsp_prod = ahead[i];
+        raw_back_push(&b);
+        back_end(t, &b);
+        (void)t_recv(t, 4);
+    }
 }
 
 static void rsp_back(struct t *t)
@@ -172,12 +198,15 @@ static void rsp_back(struct t *t)
 static void unknown_id(struct t *t)
 {
     static const uint64_t ids[] = {~0ULL, 31, 32, 99, 1ULL << 32, 1ULL << 63};
-    struct raw_back b;
-    struct blkif_request r[OUTSTANDING];
-    back_begin(t, &b, r, OUTSTANDING);
-    raw_back_put(&b, ids[t_random(t, 6)], BLKIF_OP_READ, BLKIF_RSP_OKAY);
-    raw_back_push(&b);
-    back_end(t, &b);
+    for (unsigned i = 0; i < 6; i++) {
+        struct raw_back b;
+        struct blkif_request r[OUTSTANDING];
+        back_begin(t, &b, r, OUTSTANDING);
+        raw_back_put(&b, ids[i], BLKIF_OP_READ, BLKIF_RSP_OKAY);
+        raw_back_push(&b);
+        back_end(t, &b);
+        (void)t_recv(t, 4);
+    }
 }
 
 static void id_twice(struct t *t)
@@ -429,13 +458,13 @@ static void nonsense_control(struct t *t)
 static const struct tcase cases[] = {
     CASE("rsp_prod_ahead_is_not_followed",
          "more responses than requests break the connection", RING,
-         victim_broken, rsp_ahead),
+         victim_broken_3, rsp_ahead),
     CASE("rsp_prod_backwards_is_not_followed",
          "fewer responses than were taken break the connection", RING,
          victim_broken_after_one, rsp_back),
     CASE("unknown_id_breaks_the_connection",
          "an id that is not outstanding is nobody's response", RSP,
-         victim_broken, unknown_id),
+         victim_broken_6, unknown_id),
     CASE("id_twice_breaks_the_connection",
          "a request is completed once", RSP, victim_broken_after_one,
          id_twice),
