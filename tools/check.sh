@@ -50,7 +50,8 @@ if [ "$1" = check ]; then
     stage matrix 240 make matrix
     stage storage 60 env RINGSIDE_POWER_CUTS=50 tools/unit.sh \
         build/conformance/tests/test_storage
-    stage metal 30 tools/metal-run.sh qemu-svm
+    stage metal 60 sh -c 'make build/metal/ringside.elf \
+        build/metal/hello.elf && tools/metal-run.sh qemu-svm'
 else
     stage build 120 make -j"$jobs" all
     stage seeds 300 build/ringside conform --seeds 40 --seed 100

@@ -9,6 +9,7 @@
 #include <xen/domctl.h>
 #include <xen/event_channel.h>
 #include <xen/hvm/hvm_op.h>
+#include <xen/hvm/save.h>
 #include <xen/memory.h>
 #include <xen/sched.h>
 
@@ -301,6 +302,38 @@ static void handle_is_kept(struct t *t)
     T_EQ(t, builder_destroy(t->os, id), 0);
 }
 
+static uint64_t cpu_time(struct t *t, domid_t d)
+{
+    struct xen_domctl_getdomaininfo info;
+    T_REQUIRE_OK(t, builder_info(t->os, d, &info));
+    T_CHECK(t, !(info.flags & XEN_DOMINF_paused));
+    return info.cpu_time;
+}
+
+static void context_of_running(struct t *t)
+{
+    struct hvm_save_descriptor first, last;
+    domid_t d = t_start_guest(t, spins, NULL);
+    uint64_t page = t_page(t, 0), ran;
+    for (unsigned i = 0; i < 12; i++) {
+        struct xen_domctl op = {.cmd = XEN_DOMCTL_gethvmcontext, .domain = d};
+        ran = cpu_time(t, d);
+        t_sleep(t, 1 + t_random(t, 300000));
+        op.u.hvmcontext.size = 4096;
+        set_xen_guest_handle_raw(op.u.hvmcontext.buffer, (uint8_t *)page);
+        T_REQUIRE_OK(t, t_domctl(t, &op));
+        T_REQUIRE(t, op.u.hvmcontext.size <= 4096);
+        os_read(t->os, page, &first, sizeof(first));
+        T_EQ(t, first.typecode, HVM_SAVE_CODE(HEADER));
+        os_read(t->os, page + op.u.hvmcontext.size - sizeof(last), &last,
+                sizeof(last));
+        T_EQ(t, last.typecode, HVM_SAVE_CODE(END));
+        t_sleep(t, 1000000);
+        T_CHECK(t, cpu_time(t, d) > ran);
+    }
+    t_destroy_guest(t, d);
+}
+
 #define DC "domctl.h: "
 #define FLAGS (T_CONTROL | T_NOSTORE)
 static const struct tcase cases[] = {
@@ -362,6 +395,10 @@ static const struct tcase cases[] = {
      "looked at",
      "APM2 15.25.6: nested page faults", FLAGS | T_HOSTILE,
      hole_crashes_the_domain, 0, 0, 0},
+    {"domctl_context_of_a_running_domain_is_whole",
+     "the domain is paused for as long as its context is read",
+     DC "XEN_DOMCTL_gethvmcontext", FLAGS | T_SMP, context_of_running, 0, 0,
+     0},
     {"domctl_handle_is_kept", "setdomainhandle is seen by getdomaininfo",
      DC "XEN_DOMCTL_setdomainhandle", FLAGS, handle_is_kept, 0, 0, 0},
 };
