@@ -29,8 +29,8 @@
 #endif
 
 #if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
 #define CO_VALGRIND 1
 #endif
 #endif
@@ -128,6 +128,7 @@ void co_init(struct co *co, void *stack, size_t bytes, void (*fn)(void *arg),
 #ifdef CO_VALGRIND
     if (co->valgrind_id != 0) {
         VALGRIND_STACK_DEREGISTER(co->valgrind_id - 1);
+        (void)VALGRIND_MAKE_MEM_DEFINED(stack, bytes);
     }
     co->valgrind_id =
         1 + (unsigned)VALGRIND_STACK_REGISTER(stack, (char *)stack + bytes);
@@ -144,6 +145,8 @@ void co_release(struct co *co)
 #ifdef CO_VALGRIND
     if (co->valgrind_id != 0) {
         VALGRIND_STACK_DEREGISTER(co->valgrind_id - 1);
+        /* What lay below the stack pointer is inaccessible until told. */
+        (void)VALGRIND_MAKE_MEM_DEFINED(co->stack, co->stack_bytes);
     }
 #endif
     memset(co, 0, sizeof(*co));

@@ -16,6 +16,7 @@
 #include "conformance/harness.h"
 #include "conformance/report.h"
 #include "sim/trace.h"
+#include "tools/crash.h"
 
 #define FILTERS_MAX 64
 
@@ -255,6 +256,9 @@ static bool run_one(const struct options *o, struct report *rep,
     if (!open_trace(o, tc, seed, &opt.trace)) {
         return false;
     }
+    report_replay_line(&(struct report_entry){.tc = tc, .seed = seed}, err,
+                       sizeof(err));
+    crash_line(err);
     t_run(tc, &opt, &r);
     if (opt.trace != NULL && trace_close(opt.trace, err, sizeof(err)) != 0) {
         t_result_free(&r);
@@ -350,6 +354,7 @@ int cmd_conform(int argc, char **argv)
         return cmd_bad("conform: --filter '%s' matches no case; --list shows "
                        "their names", o.filters[0]);
     }
+    crash_install();
     rep.seed = o.seed;
     rep.seeds = o.seeds;
     if (o.record != NULL && mkdir(o.record, 0777) != 0 && errno != EEXIST) {

@@ -250,7 +250,9 @@ static void triple_faults(struct t *t)
 {
     /* An interrupt with no handler: #DF, then shutdown. */
     evtchn_port_t a, b;
-    struct xen_hvm_evtchn_upcall_vector v = {.vcpu = 0, .vector = 0x40};
+    struct xen_hvm_evtchn_upcall_vector v;
+    memset(&v, 0, sizeof(v)); /* its padding too */
+    v.vector = 0x40;
     native_set_handler(os_native(t->os), NULL, NULL);
     T_REQUIRE_OK(t, t_hvm_op(t, HVMOP_set_evtchn_upcall_vector, &v,
                              sizeof(v)));

@@ -4,6 +4,8 @@
  */
 #include "conformance/harness.h"
 
+#include <string.h>
+
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
 
@@ -119,13 +121,21 @@ static void spin(struct t *t, const struct taken *k, unsigned want)
     }
 }
 
+static int64_t set_vector(struct t *t, uint32_t vcpu, uint8_t vector)
+{
+    struct xen_hvm_evtchn_upcall_vector v;
+    memset(&v, 0, sizeof(v)); /* its padding too */
+    v.vcpu = vcpu;
+    v.vector = vector;
+    return t_hvm_op(t, HVMOP_set_evtchn_upcall_vector, &v, sizeof(v));
+}
+
 static void upcall_vector_interrupts(struct t *t)
 {
     struct taken *k = native_alloc(os_native(t->os), sizeof(*k));
     k->vector = 0x53;
     native_set_handler(os_native(t->os), take, k);
-    struct xen_hvm_evtchn_upcall_vector v = {.vcpu = 0, .vector = 0x53};
-    T_EQ(t, t_hvm_op(t, HVMOP_set_evtchn_upcall_vector, &v, sizeof(v)), 0);
+    T_EQ(t, set_vector(t, 0, 0x53), 0);
     evtchn_port_t port = loopback(t);
     native_cli(os_native(t->os));
     T_EQ(t, os_evtchn_send(t->os, port), 0);
@@ -162,8 +172,7 @@ static void upcall_wakes_hlt(struct t *t)
     struct taken *k = native_alloc(os_native(t->os), sizeof(*k));
     k->vector = 0x40;
     native_set_handler(os_native(t->os), take, k);
-    struct xen_hvm_evtchn_upcall_vector v = {.vcpu = 0, .vector = 0x40};
-    T_EQ(t, t_hvm_op(t, HVMOP_set_evtchn_upcall_vector, &v, sizeof(v)), 0);
+    T_EQ(t, set_vector(t, 0, 0x40), 0);
     evtchn_port_t port = loopback(t);
     native_cli(os_native(t->os));
     T_EQ(t, os_evtchn_send(t->os, port), 0);
@@ -176,12 +185,8 @@ static void upcall_wakes_hlt(struct t *t)
 
 static void low_vector_is_refused(struct t *t)
 {
-    struct xen_hvm_evtchn_upcall_vector v = {.vcpu = 0, .vector = 0x0f};
-    T_EQ(t, t_hvm_op(t, HVMOP_set_evtchn_upcall_vector, &v, sizeof(v)),
-         -XEN_EINVAL);
-    v = (struct xen_hvm_evtchn_upcall_vector){.vcpu = 77, .vector = 0x40};
-    T_EQ(t, t_hvm_op(t, HVMOP_set_evtchn_upcall_vector, &v, sizeof(v)),
-         -XEN_ENOENT);
+    T_EQ(t, set_vector(t, 0, 0x0f), -XEN_EINVAL);
+    T_EQ(t, set_vector(t, 77, 0x40), -XEN_ENOENT);
 }
 
 static void unknown_hvm_op(struct t *t)

@@ -166,8 +166,10 @@ static void remote_shutdown(struct t *t)
 {
     domid_t d = t_start_guest(t, sleeps_long, NULL);
     t_sleep(t, 2000000);
-    struct sched_remote_shutdown r = {.domain_id = d,
-                                      .reason = SHUTDOWN_reboot};
+    struct sched_remote_shutdown r;
+    memset(&r, 0, sizeof(r)); /* the padding goes to the hypervisor too */
+    r.domain_id = d;
+    r.reason = SHUTDOWN_reboot;
     T_EQ(t, t_sched_op(t, SCHEDOP_remote_shutdown, &r, sizeof(r)), 0);
     T_EQ(t, t_wait_shutdown(t, d), SHUTDOWN_reboot);
     r.domain_id = 0x7ef0;

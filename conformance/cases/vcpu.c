@@ -128,6 +128,8 @@ static void runstate_area(struct t *t)
 static void runstate_info(struct t *t)
 {
     struct vcpu_runstate_info r, s;
+    memset(&r, 0, sizeof(r));
+    memset(&s, 0, sizeof(s));
     T_EQ(t, t_vcpu_op(t, VCPUOP_get_runstate_info, 0, &r, sizeof(r)), 0);
     T_EQ(t, r.state, RUNSTATE_running);
     t_sleep(t, 3000000);
@@ -179,9 +181,11 @@ static void periodic_timer(struct t *t)
 
 static void singleshot_timer(struct t *t)
 {
-    struct vcpu_set_singleshot_timer s = {.timeout_abs_ns = 1,
-                                          .flags = VCPU_SSHOTTMR_future};
+    struct vcpu_set_singleshot_timer s;
     evtchn_port_t p;
+    memset(&s, 0, sizeof(s)); /* its padding too */
+    s.timeout_abs_ns = 1;
+    s.flags = VCPU_SSHOTTMR_future;
     struct counter *c = os_malloc(t->os, sizeof(*c));
     T_REQUIRE_OK(t, os_evtchn_bind_virq(t->os, VIRQ_TIMER, &p));
     T_REQUIRE_OK(t, os_event_handler(t->os, p, count, c));
