@@ -31,4 +31,11 @@ struct model_stats {
 };
 const struct model_stats *model_stats(const struct model *model);
 
+/* The ledger beside a machine's snapshot: taken when that is, loaded after
+ * each restore. NULL when the host has no memory. */
+struct model_saved;
+struct model_saved *model_save(const struct model *model);
+void model_load(struct model *model, const struct model_saved *s);
+void model_saved_free(struct model_saved *s);
+
 #endif

@@ -157,6 +157,10 @@ static inline uint8_t *machine_frame(struct machine *m, uint64_t mfn)
 uint32_t machine_port_in(struct machine *m, uint16_t port, unsigned len);
 void machine_port_out(struct machine *m, uint16_t port, unsigned len,
                       uint32_t value);
+/* As many accesses of `len` bytes to one port, at once. False: nothing was
+ * moved, make them one by one. */
+bool machine_port_run(struct machine *m, uint16_t port, unsigned len,
+                      void *buf, size_t units, bool in);
 
 /* -- watchdog.c ----------------------------------------------------------- */
 

@@ -247,6 +247,17 @@ void machine_port_out(struct machine *m, uint16_t port, unsigned len,
     }
 }
 
+bool machine_port_run(struct machine *m, uint16_t port, unsigned len,
+                      void *buf, size_t units, bool in)
+{
+    unsigned disk = ((unsigned)port - DISK_PORT_BASE) / 16;
+
+    /* A trace holds each access. */
+    return m->trace == NULL && port >= DISK_PORT_BASE && disk < DISK_MAX &&
+           m->disks[disk] != NULL && port % 16 == DISK_REG_DATA &&
+           disk_data_run(m->disks[disk], len, buf, units, in);
+}
+
 uint32_t plat_port_in(struct plat *p, uint16_t port, unsigned len)
 {
     struct machine *m = machine_of(p);

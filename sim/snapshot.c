@@ -23,6 +23,7 @@
  */
 #include "sim/arena.h"
 #include "sim/arena_impl.h"
+#include "sim/defined.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -86,6 +87,19 @@ ARENA_UNCHECKED static bool page_equal(const uint8_t *a, const uint8_t *b)
         }
     }
     return true;
+}
+
+/* Memcheck takes the dead part of every coroutine's stack for inaccessible,
+ * and so parts that a restore brings back to life. */
+static void track_expose(struct track *t)
+{
+#ifdef SIM_MEMCHECK
+    if (RUNNING_ON_VALGRIND) {
+        (void)VALGRIND_MAKE_MEM_DEFINED(t->base, t->pages * ARENA_PAGE);
+    }
+#else
+    (void)t;
+#endif
 }
 
 static bool track_protect(struct track *t, size_t first, size_t n, int prot)
@@ -286,6 +300,7 @@ static bool track_begin(struct track *t)
         track_end(t);
         return false;
     }
+    track_expose(t);
     for (size_t i = 0; i < t->pages; i++) {
         /* The copy's untouched pages are zero, and stay uncommitted. */
         if (!page_equal(t->base + i * ARENA_PAGE, copy + i * ARENA_PAGE)) {
@@ -499,6 +514,7 @@ void arena_restore(struct arena *a, struct snapshot *s)
     if (!s || s->arena != a || !arena_thread_prepare(a)) {
         arena_die("restore of a snapshot that was replaced", 0);
     }
+    track_expose(&a->mem);
     a->last_restore_pages = track_restore(&a->mem);
     if (a->shadow.base) {
         track_restore(&a->shadow);

@@ -7,7 +7,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +22,7 @@
 /* A signal handler has no argument to find it by. */
 static char line[512];
 static volatile sig_atomic_t line_len;
+static char handler_stack[65536];
 
 static void crashed(int sig)
 {
@@ -40,10 +40,9 @@ void crash_install(void)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     struct sigaction sa = {.sa_handler = crashed, .sa_flags = SA_ONSTACK};
-    stack_t stack = {.ss_size = 65536, .ss_sp = malloc(65536)};
-    if (CRASH_SANITIZED || stack.ss_sp == NULL ||
-        sigaltstack(&stack, NULL) != 0) {
-        free(stack.ss_sp);
+    stack_t stack = {.ss_size = sizeof(handler_stack),
+                     .ss_sp = handler_stack};
+    if (CRASH_SANITIZED || sigaltstack(&stack, NULL) != 0) {
         return;
     }
     for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {

@@ -1,5 +1,7 @@
 #!/bin/bash
-# Records a few cases, replays them, and replays them with one record changed.
+# Records every case, replays each in a process of its own (what differs from
+# process to process, an address or stack bytes in a structure's padding,
+# parts the two), and replays with one record changed.
 # usage: replay.sh RINGSIDE
 set -u
 bin=$(realpath "$1")
@@ -14,9 +16,8 @@ say() {
         echo "replay: $2"
     fi
 }
-"$bin" conform --seed 7 --record "$dir" --filter 'race_*' \
-    --filter 'version/*' --filter 'block/*' >/dev/null 2>&1
-say $? "recording the subset failed"
+"$bin" conform --seed 7 --record "$dir" >/dev/null 2>&1
+say $? "recording the suite failed"
 for trace in "$dir"/*.trace; do
     "$bin" replay "$trace" >"$dir/out" 2>&1
     say $? "$(basename "$trace"): $(head -n 3 "$dir/out")"

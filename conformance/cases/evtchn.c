@@ -160,6 +160,36 @@ static void events_merge(struct t *t)
     T_EQ(t, c->n, 1);
 }
 
+static void bind_makes_up_for_the_past(struct t *t)
+{
+    evtchn_port_t a, b;
+    struct counter *c = os_malloc(t->os, sizeof(*c));
+    T_EQ(t, os_evtchn_alloc_unbound(t->os, DOMID_SELF, &a), 0);
+    T_EQ(t, os_evtchn_send(t->os, a), 0); /* dropped */
+    T_EQ(t, os_evtchn_bind_interdomain(t->os, DOMID_SELF, a, &b), 0);
+    T_EQ(t, os_event_handler(t->os, b, count, c), 0);
+    T_CHECK(t, t_wait_until(t, counted, c, 1000000000));
+    T_EQ(t, c->last, b);
+    t_sleep(t, 1000000);
+    T_EQ(t, c->n, 1);
+}
+
+static void close_takes_the_event(struct t *t)
+{
+    evtchn_port_t a, b, again;
+    struct counter *c = os_malloc(t->os, sizeof(*c));
+    T_EQ(t, os_evtchn_alloc_unbound(t->os, DOMID_SELF, &a), 0);
+    T_EQ(t, os_evtchn_bind_interdomain(t->os, DOMID_SELF, a, &b), 0);
+    T_EQ(t, os_evtchn_send(t->os, b), 0); /* a is masked: stays pending */
+    struct evtchn_close op = {.port = a};
+    T_EQ(t, t_evtchn_op(t, EVTCHNOP_close, &op, sizeof(op)), 0);
+    T_EQ(t, os_evtchn_alloc_unbound(t->os, DOMID_SELF, &again), 0);
+    T_EQ(t, again, a);
+    T_EQ(t, os_event_handler(t->os, a, count, c), 0);
+    t_sleep(t, 1000000);
+    T_EQ(t, c->n, 0);
+}
+
 static void bind_twice_is_refused(struct t *t)
 {
     evtchn_port_t a, b, c;
@@ -398,6 +428,13 @@ static const struct tcase cases[] = {
     {"evtchn_events_merge_while_pending",
      "a pending port is pending, however often it was sent",
      EC "EVTCHNOP_send", T_NOSTORE, events_merge, 0, 0, 0},
+    {"evtchn_bind_raises_an_event",
+     "binding to a port makes up for events lost before",
+     EC "EVTCHNOP_bind_interdomain", T_NOSTORE, bind_makes_up_for_the_past,
+     0, 0, 0},
+    {"evtchn_close_takes_the_pending_event",
+     "the next user of a port starts without an event",
+     EC "EVTCHNOP_close", T_NOSTORE, close_takes_the_event, 0, 0, 0},
     {"evtchn_bind_of_a_bound_port_is_einval",
      "an unbound port is bound once; unknown domains are ESRCH",
      EC "EVTCHNOP_bind_interdomain", T_NOSTORE | T_HOSTILE,

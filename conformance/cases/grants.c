@@ -189,6 +189,37 @@ static void not_for_third_peer(struct t *t)
     t_send(t, 1, 0);
 }
 
+/* That the grantee has it mapped makes it no one else's. */
+static void in_use_subject(struct t *t)
+{
+    grant_ref_t ref;
+    grant_handle_t h;
+    uint64_t page = t_page(t, 1), at = os_space_alloc(t->os, 1);
+    T_REQUIRE_OK(t, os_grant_access(t->os, t_domid(t, ROLE_PEER),
+                                    os_gfn(t->os, page), false, &ref));
+    t_send(t, 0, ref);
+    (void)t_recv(t, 1);
+    T_EQ(t, map_raw(t, os_domid(t->os), ref, GNTMAP_host_map, at, &h),
+         GNTST_general_error);
+    T_EQ(t, map_raw(t, os_domid(t->os), ref,
+                    GNTMAP_host_map | GNTMAP_readonly, at, &h),
+         GNTST_general_error);
+    t_send(t, 0, 0);
+    (void)t_recv(t, 1);
+}
+
+static void in_use_peer(struct t *t)
+{
+    grant_handle_t h;
+    uint64_t at = os_space_alloc(t->os, 1);
+    T_EQ(t, map_raw(t, t_domid(t, ROLE_SUBJECT), t_recv(t, 0),
+                    GNTMAP_host_map, at, &h), GNTST_okay);
+    t_send(t, 1, 0);
+    (void)t_recv(t, 0);
+    T_EQ(t, unmap_raw(t, at, h), GNTST_okay);
+    t_send(t, 1, 0);
+}
+
 /* A grant names a guest frame the granter does not have. */
 static void foreign_frame_subject(struct t *t)
 {
@@ -506,6 +537,10 @@ static const struct tcase cases[] = {
     {"grant_map_by_a_third_domain_is_refused",
      "the entry's domid is who may map", GT "grant_entry_v1.domid",
      T_NOSTORE | T_HOSTILE, not_for_third_subject, not_for_third_peer, 0, 0},
+    {"grant_map_of_another_domains_grant_in_use_is_refused",
+     "a use by the entry's domid opens it to no other",
+     GT "grant_entry_v1.domid", T_NOSTORE | T_HOSTILE, in_use_subject,
+     in_use_peer, 0, 0},
     {"grant_map_of_a_frame_not_owned_is_refused",
      "a grant of a hole gives nothing and leaves the entry unused",
      GT "grant_entry_v1.frame", T_NOSTORE | T_HOSTILE, foreign_frame_subject,

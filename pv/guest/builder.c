@@ -156,11 +156,13 @@ static int build_populate_batch(struct build *b, const uint64_t *gfns,
                                 unsigned n)
 {
     uint64_t arg = os_arg(b->os);
-    struct xen_memory_reservation r = { .nr_extents = n,
-                                        .extent_order = 0,
-                                        .domid = b->domid };
+    struct xen_memory_reservation r;
     int64_t rc;
 
+    /* padding too: the bytes go into guest memory, and hashes */
+    memset(&r, 0, sizeof(r));
+    r.nr_extents = n;
+    r.domid = b->domid;
     set_xen_guest_handle_raw(r.extent_start,
                              (xen_pfn_t *)(arg + POPULATE_OFFSET));
     os_write(b->os, arg, &r, sizeof(r));

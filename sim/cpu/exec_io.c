@@ -98,6 +98,31 @@ static bool exec_string_unit(struct cpu *c, const struct insn *i,
     return true;
 }
 
+/* Units from va on that lie in its page, all at once; 0: they must go one by
+ * one. Nothing runs between the units of a chunk, so nobody can tell. */
+static size_t exec_string_run(struct cpu *c, const struct insn *i,
+                              uint16_t port, uint64_t va, size_t units,
+                              bool in)
+{
+    size_t room = (PAGE_SIZE - (va & (PAGE_SIZE - 1))) / i->size;
+    struct mmu_fault fault;
+    uint8_t *p;
+
+    units = units < room ? units : room;
+    if (units < 2 ||
+        (p = mmu_translate(c, va, in ? MMU_WRITE : MMU_READ, &fault)) ==
+            NULL ||
+        !machine_port_run(c->m, port, i->size, p, units, in)) {
+        return 0;
+    }
+    if (c->m->observer.guest_access != NULL) {
+        c->m->observer.guest_access(
+            c->m->observer.ctx, c->id, MFN(c->vmcb >> PAGE_SHIFT),
+            MADDR((uint64_t)(p - c->m->ram)), units * i->size, in);
+    }
+    return units;
+}
+
 void exec_string(struct cpu *c, const struct insn *i, bool in)
 {
     uint16_t port = (uint16_t)c->g.regs.r[R_RDX];
@@ -109,11 +134,23 @@ void exec_string(struct cpu *c, const struct insn *i, bool in)
     if (!(i->rep && *rcx == 0) && !exec_io_may(c, i, port, in, true)) {
         return;
     }
-    for (unsigned done = 0; !i->rep || *rcx != 0; done += i->size) {
-        if (done >= STRING_CHUNK) {
+    for (size_t done = 0, n; !i->rep || *rcx != 0; done += n * i->size) {
+        size_t left = (STRING_CHUNK - done) / i->size;
+
+        if (left == 0) {
             sched_update_next_event(c->m);
             return; /* RIP stays: interrupts come between units */
         }
+        if (i->rep && step > 0) {
+            n = exec_string_run(c, i, port, base + *ptr,
+                                *rcx < left ? *rcx : left, in);
+            *ptr += n * i->size;
+            *rcx -= n;
+            if (n > 0) {
+                continue;
+            }
+        }
+        n = 1;
         if (!exec_string_unit(c, i, port, base + *ptr, in)) {
             sched_update_next_event(c->m);
             return;

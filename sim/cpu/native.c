@@ -46,6 +46,7 @@ void native_release(struct machine *m, int id)
         arena_pages_free(m->arena, n->stack, NATIVE_STACK_BYTES);
     }
     n->stack = NULL;
+    native_free_all(n);
     n->state = NATIVE_FREE;
 }
 

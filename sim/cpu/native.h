@@ -37,7 +37,8 @@ typedef void native_fn(struct native *n, void *arg);
  * HLT with interrupts off. -1 when NATIVE_MAX are registered. */
 int native_register(struct machine *m, const char *name, native_fn *fn,
                     void *arg);
-/* Gives the stack back; the vCPU that ran it must be gone for good. */
+/* Gives the stack and the private memory back; the vCPU that ran it must be
+ * gone for good. */
 void native_release(struct machine *m, int id);
 uint64_t native_entry(int id); /* guest-physical address of its slot */
 
@@ -106,7 +107,8 @@ void native_set_handler(struct native *n,
                                    uint8_t vector, uint32_t error_code),
                         void *arg);
 
-/* Private memory, from the machine's arena. */
+/* Private memory, from the machine's arena; freed at the latest when the
+ * program is released. */
 void *native_alloc(struct native *n, size_t size);
 void native_free(struct native *n, void *p);
 

@@ -85,6 +85,8 @@ struct native {
     bool faulted; /* the MMU's fault, for the executor to raise */
     struct mmu_fault fault;
 
+    struct native_block *blocks; /* its private memory */
+
     void (*handler)(struct native *n, void *arg, uint8_t vector,
                     uint32_t error_code);
     void *handler_arg;
@@ -97,6 +99,8 @@ void native_text(uint8_t *text);
 /* Gives the processor up at (op_rip, op_end); returns when the vCPU is back:
  * true at op_end, false at op_rip (a MOV to try again). Handlers run in it. */
 bool native_wait(struct native *n);
+/* All that native_alloc() gave the program and was not freed. */
+void native_free_all(struct native *n);
 /* For machine_destroy(). */
 void native_release_all(struct machine *m);
 

@@ -400,8 +400,10 @@ void native_set_handler(struct native *n,
 
 /* -- Private memory ------------------------------------------------------- */
 
+/* In a list of its program's, whichever program frees it. */
 struct native_block {
     _Alignas(16) size_t size;
+    struct native_block *next, **link; /* what points here */
 };
 
 void *native_alloc(struct native *n, size_t size)
@@ -414,6 +416,12 @@ void *native_alloc(struct native *n, size_t size)
     }
     b = arena_alloc(m->arena, sizeof(*b) + size, 16);
     b->size = size;
+    b->next = n->blocks;
+    b->link = &n->blocks;
+    if (b->next != NULL) {
+        b->next->link = &b->next;
+    }
+    n->blocks = b;
     m->heap_used += size;
     return b + 1;
 }
@@ -424,7 +432,18 @@ void native_free(struct native *n, void *p)
 
     if (p != NULL) {
         b--;
+        *b->link = b->next;
+        if (b->next != NULL) {
+            b->next->link = b->link;
+        }
         n->m->heap_used -= b->size;
         arena_free(n->m->arena, b);
+    }
+}
+
+void native_free_all(struct native *n)
+{
+    while (n->blocks != NULL) {
+        native_free(n, n->blocks + 1);
     }
 }

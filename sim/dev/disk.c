@@ -21,6 +21,7 @@
 #include "sim/sim.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* -- Registers ------------------------------------------------------------- */
 
@@ -51,6 +52,31 @@ static void data_out(struct disk *d, unsigned len, uint32_t v)
     for (unsigned i = 0; i < len && t->at < DISK_BUFFER_BYTES; i++) {
         data[t->at++] = (uint8_t)(v >> (8 * i));
     }
+}
+
+/* What as many data_in() or data_out() calls would do. */
+bool disk_data_run(struct disk *d, unsigned len, void *buf, size_t units,
+                   bool in)
+{
+    struct tag *t = &d->tags[d->tag % DISK_MAX_QUEUE];
+    size_t bytes = units * len, end = in ? t->len : DISK_BUFFER_BYTES;
+    size_t n = t->at < end ? end - t->at : 0;
+
+    if (d->powered_off || d->tag >= DISK_MAX_QUEUE || t->state != FREE) {
+        return false;
+    }
+    n = n < bytes ? n : bytes;
+    if (!in) {
+        memcpy(disk_tag_data(d, t) + t->at, buf, n);
+        t->len = 0;
+    } else {
+        if (n > 0) {
+            memcpy(buf, t->data + t->at, n);
+        }
+        memset((uint8_t *)buf + n, 0, bytes - n);
+    }
+    t->at += (uint32_t)n;
+    return true;
 }
 
 static uint32_t completion_pop(struct disk *d)

@@ -91,6 +91,10 @@ bool disk_host_bound(const struct disk *d);
 /* From the processor's port I/O. */
 uint32_t disk_port_in(struct disk *d, unsigned reg, unsigned len);
 void disk_port_out(struct disk *d, unsigned reg, unsigned len, uint32_t v);
+/* As many DISK_REG_DATA accesses of `len` bytes, at once, from or to buf.
+ * False: nothing was moved, make them one by one. */
+bool disk_data_run(struct disk *d, unsigned len, void *buf, size_t units,
+                   bool in);
 /* Virtual time of the next completion, ~0 none; and let time pass. */
 uint64_t disk_next_event(const struct disk *d);
 void disk_advance(struct disk *d, uint64_t now_ns);
