@@ -71,22 +71,21 @@ static struct domain *domain_of_vmcb(struct model *o, mfn_t vmcb)
 
 /* -- Pins ----------------------------------------------------------------- */
 
-const struct model_pin *model_find_pin(const struct model *o,
-                                       uint16_t granter, uint16_t grantee,
-                                       uint64_t mfn, bool writing)
+bool model_grants(struct model *o, uint16_t granter, uint16_t grantee,
+                  uint64_t mfn, bool writing)
 {
     for (unsigned i = 0; i < o->nr_pins; i++) {
         const struct model_pin *p = &o->pins[i];
         if (p->granter == granter && p->grantee == grantee && p->have_frame &&
             p->mfn == mfn && (p->writing || !writing)) {
-            return p;
+            return true;
         }
     }
-    return NULL;
+    return model_scribbled_grants(o, granter, grantee, mfn, writing);
 }
 
-static struct model_pin *pin_of(struct model *o, uint16_t granter,
-                                uint32_t ref)
+struct model_pin *model_pin_of(struct model *o, uint16_t granter,
+                               uint32_t ref)
 {
     for (unsigned i = 0; i < o->nr_pins; i++) {
         if (o->pins[i].granter == granter && o->pins[i].ref == ref) {
@@ -139,7 +138,7 @@ static struct domain *grant_frame_owner(struct model *o, maddr_t ma,
 static void follow_entry(struct model *o, const struct domain *d,
                          uint32_t ref, uint32_t head)
 {
-    struct model_pin *p = pin_of(o, d->domid, ref);
+    struct model_pin *p = model_pin_of(o, d->domid, ref);
     bool used = head & GTF_reading;
     touch(o, d->domid, ref);
     if (used && p == NULL) {
@@ -215,7 +214,7 @@ static void see_read(void *ctx, unsigned cpu, maddr_t ma, const void *data,
     struct domain *d = grant_frame_owner(o, ma, &first);
     struct model_pin *p =
         d == NULL ? NULL
-                  : pin_of(o, d->domid,
+                  : model_pin_of(o, d->domid,
                            first + (ma.v & (PAGE_SIZE - 1)) / 8);
     if (p != NULL && !p->have_frame) {
         int64_t mfn;
@@ -236,7 +235,7 @@ static void judge_claim(struct model *o, const struct domain *d, uint64_t mfn)
                              ? NULL
                              : model_domain(o, before);
     if (old != NULL && model_reaches(o, old, mfn) &&
-        model_find_pin(o, d->domid, before, mfn, false) == NULL &&
+        !model_grants(o, d->domid, before, mfn, false) &&
         !old->control) {
         model_violation(o,
                         "frame 0x%llx went from domain %u to domain %u while "
@@ -261,7 +260,7 @@ static void judge_access(struct model *o, const struct domain *d,
     } else if (!d->control) {
         const struct domain *granter = hv->domains[pi->owner];
         if (granter == NULL ||
-            model_find_pin(o, granter->domid, d->domid, mfn, write) == NULL) {
+            !model_grants(o, granter->domid, d->domid, mfn, write)) {
             model_violation(o,
                             "domain %u %s frame 0x%llx of domain %u without "
                             "a grant in use",
@@ -278,7 +277,6 @@ static void see_access(void *ctx, unsigned cpu, mfn_t vmcb, maddr_t ma,
     struct model *o = ctx;
     struct hv *hv = machine_hv(o->m);
     uint64_t mfn = ma.v >> PAGE_SHIFT;
-    (void)len;
     o->stats.accesses++;
     const struct vcpu *v = hv->cpus[cpu].current;
     const struct domain *d = v != NULL && mfn_eq(v->vmcb, vmcb)
@@ -290,6 +288,9 @@ static void see_access(void *ctx, unsigned cpu, mfn_t vmcb, maddr_t ma,
         return;
     }
     const struct page_info *pi = page_of(hv, MFN(mfn));
+    if (write) {
+        model_see_scribble(o, d, ma, len);
+    }
     if (o->owner[mfn] != d->domid || pi->owner >= HV_MAX_DOMAINS ||
         hv->domains[pi->owner] != d) {
         judge_access(o, d, mfn, write);
@@ -301,12 +302,15 @@ static void see_access(void *ctx, unsigned cpu, mfn_t vmcb, maddr_t ma,
 void model_compare_grant(struct model *o, uint16_t granter, uint32_t ref)
 {
     struct domain *d = model_domain(o, granter);
-    const struct model_pin *p = pin_of(o, granter, ref);
+    const struct model_pin *p = model_pin_of(o, granter, ref);
     const struct grant_active *a =
         d == NULL || d->dying != DOMDYING_alive ? NULL
                                                 : gnttab_active(d, ref);
     if (a == NULL) {
         return; /* the granter is going: its entries go with it */
+    }
+    if (model_scribbled(o, granter, ref)) {
+        return; /* the ledger has the guest's word alone */
     }
     bool active = a->read_pins + a->write_pins > 0;
     if (active != (p != NULL)) {
@@ -328,6 +332,7 @@ void model_compare_grant(struct model *o, uint16_t granter, uint32_t ref)
 
 static void end_step(struct model *o, unsigned cpu)
 {
+    model_settle_scribbles(o);
     if (o->step[cpu].in_hypercall) {
         o->stats.hypercalls++;
         o->step[cpu].in_hypercall = false;

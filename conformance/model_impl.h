@@ -12,6 +12,13 @@
 
 #define MODEL_NOBODY 0xffff /* no domid is that high: DOMID_FIRST_RESERVED */
 #define MODEL_TOUCHED_MAX 64
+#define MODEL_SCRIBBLED_MAX 256
+#define MODEL_SUSPECTS_MAX 64
+
+struct model_ref {
+    uint16_t granter;
+    uint32_t ref;
+};
 
 /* A grant in use, as the guest-visible entry shows it: the hypervisor set
  * GTF_reading (and GTF_writing) there, and has not cleared it again. */
@@ -45,6 +52,12 @@ struct model {
     } touched[MODEL_TOUCHED_MAX];
     unsigned nr_touched;
     bool touched_overflow;
+    /* Entries whose owner wrote what is the hypervisor's to write, and those
+     * to be looked at for it: model_scribble.c. */
+    struct model_ref scribbled[MODEL_SCRIBBLED_MAX];
+    struct model_ref suspects[MODEL_SUSPECTS_MAX];
+    unsigned nr_scribbled, nr_suspects;
+    bool scribbled_all;
     uint32_t *maps, *writable_maps; /* full walk's counts, by mfn */
 };
 
@@ -56,9 +69,17 @@ int64_t model_translate(struct model *o, const struct domain *d, uint64_t gfn,
                         bool *writable);
 /* Does any gfn of d lead to mfn? */
 bool model_reaches(struct model *o, const struct domain *d, uint64_t mfn);
-const struct model_pin *model_find_pin(const struct model *o,
-                                       uint16_t granter, uint16_t grantee,
-                                       uint64_t mfn, bool writing);
+/* Is mfn opened to the grantee (for writing) by a grant in use? */
+bool model_grants(struct model *o, uint16_t granter, uint16_t grantee,
+                  uint64_t mfn, bool writing);
+struct model_pin *model_pin_of(struct model *o, uint16_t granter,
+                               uint32_t ref);
+bool model_scribbled(const struct model *o, uint16_t granter, uint32_t ref);
+bool model_scribbled_grants(struct model *o, uint16_t granter,
+                            uint16_t grantee, uint64_t mfn, bool writing);
+void model_see_scribble(struct model *o, const struct domain *d, maddr_t ma,
+                        size_t len);
+void model_settle_scribbles(struct model *o);
 struct domain *model_domain(struct model *o, uint16_t domid);
 /* One look at grant (granter, ref) on both sides. */
 void model_compare_grant(struct model *o, uint16_t granter, uint32_t ref);

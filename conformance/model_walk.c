@@ -109,7 +109,7 @@ static bool permitted(struct model *o, const struct domain *d, uint64_t mfn,
     }
     const struct domain *owner = hv->domains[pi->owner];
     if (owner == d || d->control ||
-        model_find_pin(o, owner->domid, d->domid, mfn, writable) != NULL) {
+        model_grants(o, owner->domid, d->domid, mfn, writable)) {
         return true;
     }
     *why = "is another domain's and no grant of it is in use";
@@ -167,7 +167,11 @@ static const struct domain *asid_user(struct model *o, unsigned cpu,
         const struct domain *d = hv->domains[i];
         for (unsigned n = 0; d != NULL && n < d->max_vcpus; n++) {
             const struct vcpu *v = d->vcpus[n];
-            if (v == NULL || v->flush_pending || !mfn_valid(v->vmcb) ||
+            /* A flush to come is none for a guest that runs already. */
+            bool inside = v != NULL && v->running_on == (int)cpu &&
+                          o->m->cpus[cpu]->in_guest;
+            if (v == NULL || (v->flush_pending && !inside) ||
+                !mfn_valid(v->vmcb) ||
                 v->asid_cpu != (int)cpu ||
                 v->asid_generation != hv->cpus[cpu].asid_generation) {
                 continue;

@@ -46,8 +46,9 @@ if [ "$1" = check ]; then
     stage conform 60 build/ringside conform --seeds 3 --seed 1
     stage races 60 build/ringside conform --filter 'race_*' --seeds 100
     stage bad-input 30 make bad-input
-    stage replay 30 tools/replay.sh build/ringside
-    stage matrix 240 make matrix
+    stage replay 90 tools/replay.sh build/ringside
+    stage corpus 60 make corpus
+    stage matrix 300 make matrix
     stage storage 60 env RINGSIDE_POWER_CUTS=50 tools/unit.sh \
         build/conformance/tests/test_storage
     stage metal 60 sh -c 'make build/metal/ringside.elf \

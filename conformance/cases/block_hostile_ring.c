@@ -89,8 +89,8 @@ static void scribbled_header(struct t *t)
         /* the backend's half and the padding are not what it goes by */
         os_store32(t->os, RAW_FIELD(&f, rsp_prod), t_random(t, ~0u));
         os_store32(t->os, RAW_FIELD(&f, req_event), t_random(t, ~0u));
-        os_store32(t->os, f.page + 16 + 4 * t_random(t, 12),
-                   t_random(t, ~0u));
+        unsigned word = t_random(t, 12); /* drawn first, on any compiler */
+        os_store32(t->os, f.page + 16 + 4 * word, t_random(t, ~0u));
         raw_front_put(&f, &r);
         raw_front_push(&f);
         t_sleep(t, 400000);

@@ -16,6 +16,15 @@
 
 #include "conformance/world.h"
 
+/* A number of any size. Two draws, two statements: the order of operands is
+ * the compiler's, and the run must not be. */
+static uint64_t wild(struct t *t)
+{
+    uint64_t bits = t_random(t, ~0u);
+    unsigned shift = t_random(t, 33);
+    return bits << shift;
+}
+
 /* Random hypercalls: numbers, sub-operations and arguments of all sorts, but
  * those that end or starve the caller itself. */
 static void random_hypercall(struct t *t)
@@ -45,7 +54,7 @@ static void random_hypercall(struct t *t)
             a[i] = ~0ULL - t_random(t, 4096);
             break;
         default:
-            a[i] = (uint64_t)t_random(t, 0xffffffff) << t_random(t, 32);
+            a[i] = wild(t);
         }
     }
     unsigned nr = nrs[t_random(t, sizeof(nrs) / sizeof(nrs[0]))];
@@ -249,7 +258,7 @@ static void hostile_shared_info(struct t *t)
     for (unsigned round = 0; round < 20; round++) {
         for (unsigned off = from; off < OS_PAGE_SIZE; off += 8) {
             os_store64(t->os, at + off,
-                       (uint64_t)t_random(t, ~0u) << t_random(t, 33));
+                       wild(t));
         }
         evtchn_port_t a, b;
         if (os_evtchn_alloc_unbound(t->os, DOMID_SELF, &a) == 0 &&
@@ -268,8 +277,7 @@ static void hostile_grant_table(struct t *t)
     for (unsigned round = 0; round < 10; round++) {
         for (unsigned off = 64; off < OS_PAGE_SIZE; off += 8) {
             os_store64(t->os, table + off,
-                       (uint64_t)t_random(t, ~0u) << t_random(t, 33) |
-                           (t_random(t, 2) ? 1 : 0));
+                       wild(t) | 1); /* permits access, to somebody */
         }
         t_send(t, 0, round);
         (void)t_recv(t, 1);
@@ -282,12 +290,12 @@ static void maps_anything(struct t *t)
     for (unsigned round = 0; round < 10; round++) {
         (void)t_recv(t, 0);
         for (unsigned i = 0; i < 40; i++) {
+            bool ro = t_random(t, 2) != 0;
+            grant_ref_t ref = t_random(t, 520);
             struct gnttab_map_grant_ref op = {
                 .host_addr = at,
-                .flags = GNTMAP_host_map | (t_random(t, 2)
-                                                ? GNTMAP_readonly
-                                                : 0),
-                .ref = t_random(t, 520),
+                .flags = GNTMAP_host_map | (ro ? GNTMAP_readonly : 0),
+                .ref = ref,
                 .dom = t_domid(t, ROLE_SUBJECT)};
             T_EQ(t, t_grant_op(t, GNTTABOP_map_grant_ref, &op, sizeof(op),
                                1), 0);

@@ -203,6 +203,28 @@ static void frame_vcpu1(struct t *t)
     same_gfn(t, gfn, 1, 0);
 }
 
+/* -- A page is given back under a vCPU that writes to it ------------------- */
+
+static void written_subject(struct t *t)
+{
+    uint64_t page = t_page(t, 1), gfn = os_gfn(t->os, page);
+    t_send(t, 2, page);
+    (void)t_recv(t, 3);
+    (void)reserve1(t, XENMEM_decrease_reservation, gfn);
+    t_sleep(t, 10000000);
+    T_CHECK(t, !"a vCPU writes on to a page that was given back");
+}
+
+static void written_vcpu1(struct t *t)
+{
+    uint64_t page = t_recv(t, 2);
+    os_store8(t->os, page, 2); /* the translation is in the TLB */
+    t_send(t, 3, 1);
+    for (;;) { /* until the page is gone, which is the domain's end */
+        os_store8(t->os, page, 3);
+    }
+}
+
 /* -- Ports ---------------------------------------------------------------- */
 
 static void alloc_ports(struct t *t, unsigned mine, unsigned other)
@@ -293,9 +315,10 @@ static void wakeup_subject(struct t *t)
 
 static void wakeup_peer(struct t *t)
 {
-    evtchn_port_t b;
-    T_REQUIRE_OK(t, os_evtchn_bind_interdomain(
-                        t->os, t_domid(t, ROLE_SUBJECT), t_recv(t, 0), &b));
+    /* Both may wait: in this order, whatever the compiler's for arguments. */
+    domid_t to = t_domid(t, ROLE_SUBJECT);
+    evtchn_port_t a = (evtchn_port_t)t_recv(t, 0), b;
+    T_REQUIRE_OK(t, os_evtchn_bind_interdomain(t->os, to, a, &b));
     for (unsigned i = 0; i < 4 * ROUNDS; i++) {
         for (unsigned n = t_random(t, 40); n > 0; n--) {
             native_pause(os_native(t->os));
@@ -359,6 +382,10 @@ static const struct tcase cases[] = {
      "reservations add up, whatever the order",
      "memory.h: XENMEM_populate_physmap", FLAGS, frame_subject, 0,
      frame_vcpu1, 0},
+    {"race_released_page_is_written_no_more",
+     "no vCPU on another CPU reaches a page that was given back",
+     "memory.h: XENMEM_decrease_reservation; APM2 15.16", FLAGS | T_CRASHES,
+     written_subject, 0, written_vcpu1, 0},
     {"race_ports_are_given_to_one_vcpu", "no port is allocated twice",
      "event_channel.h: EVTCHNOP_alloc_unbound", FLAGS, ports_subject, 0,
      ports_vcpu1, 0},

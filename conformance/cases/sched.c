@@ -93,8 +93,9 @@ static void poll_woken_subject(struct t *t)
 static void poll_woken_peer(struct t *t)
 {
     evtchn_port_t b;
+    evtchn_port_t remote = t_recv(t, 0);
     T_REQUIRE_OK(t, os_evtchn_bind_interdomain(
-                        t->os, t_domid(t, ROLE_SUBJECT), t_recv(t, 0), &b));
+                        t->os, t_domid(t, ROLE_SUBJECT), remote, &b));
     t_sleep(t, 5000000);
     T_EQ(t, os_evtchn_send(t->os, b), 0);
 }
