@@ -34,7 +34,7 @@ TESTBINS := $(addprefix $(B)/,$(basename $(TESTS)))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all conform check check-all unit structure matrix bad-input storage \
-	races metal valgrind coverage fresh format help clean
+	races metal valgrind bench coverage fresh format help clean
 
 all: $(B)/ringside $(B)/hv.o ## the command and the linked hypervisor
 
@@ -71,6 +71,9 @@ metal: $(B)/metal/ringside.elf ## the same core on qemu-svm and bochs-svm
 valgrind: all ## memcheck over unit tests and a subset of the cases
 	@tools/valgrind.sh $(B)
 
+bench: all ## benchmarks, beside those of tools/bench-baseline.jsonl
+	@tools/bench.sh $(B)/ringside
+
 coverage: $(B)/setup.stamp ## line coverage, HTML in build/coverage
 	@tools/coverage.sh
 
@@ -81,7 +84,7 @@ format: ## clang-format over the tree
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  \1 \t/p' Makefile | expand -t 14
+	@cat Makefile fuzz/build.mk | sed -n 's/^\([a-z-]*\):.*## /  \1 \t/p' | expand -t 14
 
 clean: ## remove build/
 	@rm -rf build
@@ -127,4 +130,6 @@ $(B)/%: $(B)/%.o $(LIB)
 	@$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
 include hv/metal/build.mk
--include $(patsubst %.o,%.d,$(LIB) $(call obj,$(TOOL) $(TESTS) $(FAKES)))
+include fuzz/build.mk
+-include $(patsubst %.o,%.d,$(LIB) \
+	$(call obj,$(TOOL) $(TESTS) $(FAKES) $(FUZZ)))

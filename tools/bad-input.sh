@@ -36,6 +36,8 @@ expect 2 "is not a number" conform --seeds 0
 expect 2 "target 'moon'" conform --target moon
 expect 2 "one argument too many" conform extra
 expect 2 "matches no case" conform --filter no_such_case_anywhere
+expect 2 "matches no benchmark" bench --filter no_such_benchmark
+expect 2 "is not a number" bench --rounds 0
 expect 2 "takes one trace" replay
 expect 2 "takes one trace" replay a b
 expect 2 "nosuch" replay nosuch

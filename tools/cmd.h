@@ -14,6 +14,8 @@
 int cmd_conform(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
+int cmd_fuzz(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 
 /* A whole decimal or 0x number; false otherwise. */
 bool cmd_parse_u64(const char *text, uint64_t *out);

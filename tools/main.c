@@ -17,6 +17,8 @@ static const struct {
     {"conform", cmd_conform, "run the conformance suite"},
     {"replay", cmd_replay, "run a trace again and check every record"},
     {"trace", cmd_trace, "look at traces: show, stat, diff, alter"},
+    {"fuzz", cmd_fuzz, "fuzz a part of the system"},
+    {"bench", cmd_bench, "measure the simulator: JSON lines"},
 };
 
 bool cmd_parse_u64(const char *text, uint64_t *out)

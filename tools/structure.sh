@@ -55,7 +55,7 @@ out=$( {
     edges pv/ '^pv/(os|tests)/' "pv/.*|xen/.*|$free"
     # What carries drivers: on the simulator, or in an image of its own.
     edges pv/os/ '^$' "pv/.*|sim/.*|$face|xen/.*|$libc"
-    edges fuzz/ '^$' "(fuzz|conformance)/.*|sim/[a-z]+\.h|xen/.*|$libc"
+    edges fuzz/ '^$' "(fuzz|conformance|pv|sim)/.*|xen/.*|$libc"
 } )
 checks=$((checks + 6))
 breach_each "include edge" "$out"
