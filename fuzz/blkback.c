@@ -203,11 +203,11 @@ static void wait_some(struct front *b)
 static void change_disk(struct front *b)
 {
     static const uint32_t latency[] = {0, 0, 1000, 200000};
-    struct disk_faults faults = {
-        .error_one_in = t_random(b->t, 4) ? 0 : 3,
-        .delay_one_in = t_random(b->t, 4) ? 0 : 2,
-        .reorder = t_random(b->t, 2),
-        .latency_ns = fuzz_pick(b->t, latency, 4)};
+    struct disk_faults faults = {0};
+    faults.error_one_in = t_random(b->t, 4) ? 0 : 3;
+    faults.delay_one_in = t_random(b->t, 4) ? 0 : 2;
+    faults.reorder = t_random(b->t, 2);
+    faults.latency_ns = fuzz_pick(b->t, latency, 4);
     disk_set_faults(machine_disk(t_world(b->t)->m, 0), &faults);
 }
 

@@ -80,8 +80,11 @@ void fuzz_peer_wait(struct t *t)
     }
 }
 
+/* A statement a draw, here and in the targets: C leaves the order within an
+ * expression to the compiler. */
 uint64_t fuzz_word(struct t *t)
 {
+    uint64_t word;
     switch (t_random(t, 8)) {
     case 0:
     case 1:
@@ -92,9 +95,11 @@ uint64_t fuzz_word(struct t *t)
     case 4:
         return ~0ULL - t_random(t, 64);
     case 5:
-        return (1ULL << t_random(t, 64)) - t_random(t, 3);
+        word = 1ULL << t_random(t, 64);
+        return word - t_random(t, 3);
     case 6:
-        return (uint64_t)t_random(t, ~0u) << t_random(t, 33);
+        word = t_random(t, ~0u);
+        return word << t_random(t, 33);
     default:
         return 0x7fffffffULL + t_random(t, 3);
     }

@@ -42,14 +42,14 @@ static void write_grant(struct caller *c)
 {
     struct t *t = c->t;
     uint64_t at = os_grant_table(t->os, 0) + 8ULL * (8 + t_random(t, 8));
-    struct grant_entry_v1 e = {
-        .flags = (uint16_t)(t_random(t, 4) ? GTF_permit_access |
-                                                 (t_random(t, 2)
-                                                      ? GTF_readonly
-                                                      : 0)
-                                           : t_random(t, 0x10000)),
-        .domid = caller_domid(c),
-        .frame = (uint32_t)caller_gfn(c)};
+    struct grant_entry_v1 e = {.flags = GTF_permit_access};
+    if (t_random(t, 4) == 0) {
+        e.flags = (uint16_t)t_random(t, 0x10000);
+    } else if (t_random(t, 2)) {
+        e.flags |= GTF_readonly;
+    }
+    e.domid = caller_domid(c);
+    e.frame = (uint32_t)caller_gfn(c);
     os_write(t->os, at, &e, sizeof(e));
 }
 

@@ -100,8 +100,11 @@ static uint64_t put_frames(struct caller *c, unsigned n)
 
 static uint64_t map_address(struct caller *c)
 {
-    return draw(c, 8) ? c->space + OS_PAGE_SIZE * draw(c, CALLER_SPACE)
-                      : caller_gfn(c) * OS_PAGE_SIZE + draw(c, 2);
+    if (draw(c, 8)) {
+        return c->space + OS_PAGE_SIZE * draw(c, CALLER_SPACE);
+    }
+    uint64_t addr = caller_gfn(c) * OS_PAGE_SIZE;
+    return addr + draw(c, 2);
 }
 
 static grant_handle_t draw_handle(struct caller *c)
@@ -189,18 +192,22 @@ static void grant_other(struct caller *c)
         GNTTABOP_cache_flush,       GNTTABOP_transfer,
         GNTTABOP_unmap_and_replace, 63};
     uint32_t cmd = fuzz_pick(c->t, cmds, 10);
-    words[0] = caller_domid(c) | (uint64_t)draw(c, 64) << 32;
+    words[0] = caller_domid(c);
+    words[0] |= (uint64_t)draw(c, 64) << 32;
     words[1] = list;
     words[2] = list;
     words[3] = words[4] = words[5] = draw_ref(c);
     if (cmd == GNTTABOP_swap_grant_ref) {
-        words[0] = draw_ref(c) | (uint64_t)draw_ref(c) << 32;
+        words[0] = draw_ref(c);
+        words[0] |= (uint64_t)draw_ref(c) << 32;
     } else if (cmd == GNTTABOP_transfer) {
         words[0] = caller_gfn(c);
-        words[1] = caller_domid(c) | (uint64_t)draw_ref(c) << 32;
+        words[1] = caller_domid(c);
+        words[1] |= (uint64_t)draw_ref(c) << 32;
     }
+    uint64_t count = draw(c, 8) ? 1 : fuzz_word(c->t);
     call(c, __HYPERVISOR_grant_table_op, cmd, put(c, words, sizeof(words)),
-         draw(c, 8) ? 1 : fuzz_word(c->t));
+         count);
 }
 
 /* -- Event channels -------------------------------------------------- */
@@ -208,7 +215,10 @@ static void grant_other(struct caller *c)
 static void evtchn(struct caller *c)
 {
     uint32_t cmd = draw(c, 16);
-    uint32_t w[6] = {draw_port(c), draw_port(c), draw(c, 8), 0, 0, 0};
+    uint32_t w[6] = {0};
+    w[0] = draw_port(c);
+    w[1] = draw_port(c);
+    w[2] = draw(c, 8);
     switch (cmd) {
     case EVTCHNOP_alloc_unbound:
         w[0] = (uint32_t)caller_domid(c) << 16 | DOMID_SELF;
@@ -255,16 +265,19 @@ static void reservation(struct caller *c)
         XENMEM_increase_reservation, XENMEM_claim_pages};
     unsigned n = draw(c, LIST_MAX + 1);
     uint64_t list = put_frames(c, n);
-    struct xen_memory_reservation r = {
-        .nr_extents = draw(c, 16) ? n : fuzz_word(c->t),
-        .extent_order = draw(c, 4) ? 0 : (unsigned)draw(c, 20),
-        .mem_flags = draw(c, 8) ? 0 : (unsigned)fuzz_word(c->t),
-        .domid = draw(c, 4) ? DOMID_SELF : caller_domid(c)};
+    struct xen_memory_reservation r;
+    memset(&r, 0, sizeof(r)); /* the padding reaches guest memory too */
+    r.domid = DOMID_SELF;
+    r.nr_extents = draw(c, 16) ? n : fuzz_word(c->t);
+    r.extent_order = draw(c, 4) ? 0 : (unsigned)draw(c, 20);
+    r.mem_flags = draw(c, 8) ? 0 : (unsigned)fuzz_word(c->t);
+    if (draw(c, 4) == 0) {
+        r.domid = caller_domid(c);
+    }
     memcpy(&r.extent_start, &list, sizeof(list));
-    uint32_t cmd = fuzz_pick(c->t, cmds, 6);
-    call(c, __HYPERVISOR_memory_op,
-         cmd | (uint64_t)(draw(c, 8) ? 0 : draw(c, 64)) << 6,
-         put(c, &r, sizeof(r)), 0);
+    uint64_t cmd = fuzz_pick(c->t, cmds, 6);
+    cmd |= (uint64_t)(draw(c, 8) ? 0 : draw(c, 64)) << 6;
+    call(c, __HYPERVISOR_memory_op, cmd, put(c, &r, sizeof(r)), 0);
 }
 
 static void exchange(struct caller *c)
@@ -295,17 +308,18 @@ static void physmap(struct caller *c)
         XENMAPSPACE_dev_mmio,    9};
     domid_t dom = draw(c, 4) ? DOMID_SELF : caller_domid(c);
     if (draw(c, 3) == 2) {
-        struct xen_remove_from_physmap r = {.domid = dom,
-                                            .gpfn = caller_gfn(c)};
+        struct xen_remove_from_physmap r;
+        memset(&r, 0, sizeof(r));
+        r.domid = dom;
+        r.gpfn = caller_gfn(c);
         call(c, __HYPERVISOR_memory_op, XENMEM_remove_from_physmap,
              put(c, &r, sizeof(r)), 0);
         return;
     }
-    struct xen_add_to_physmap x = {
-        .domid = dom,
-        .size = (uint16_t)(draw(c, 8) ? 1 : fuzz_word(c->t)),
-        .space = fuzz_pick(c->t, spaces, 7),
-        .gpfn = caller_gfn(c)};
+    struct xen_add_to_physmap x = {.domid = dom};
+    x.size = (uint16_t)(draw(c, 8) ? 1 : fuzz_word(c->t));
+    x.space = fuzz_pick(c->t, spaces, 7);
+    x.gpfn = caller_gfn(c);
     x.idx = x.space >= XENMAPSPACE_gmfn ? caller_gfn(c)
             : draw(c, 4)                ? draw(c, 4)
                                         : fuzz_word(c->t);
@@ -345,8 +359,11 @@ static void memory(struct caller *c)
         exchange(c);
         break;
     case 3: { /* whatever else: four words */
-        uint64_t w[4] = {caller_domid(c), caller_gfn(c),
-                         put_frames(c, 2), fuzz_word(c->t)};
+        uint64_t w[4];
+        w[0] = caller_domid(c);
+        w[1] = caller_gfn(c);
+        w[2] = put_frames(c, 2);
+        w[3] = fuzz_word(c->t);
         uint32_t cmd = draw(c, 32);
         call(c, __HYPERVISOR_memory_op, cmd, put(c, w, sizeof(w)), 0);
         break;
@@ -362,12 +379,15 @@ static void memory(struct caller *c)
 static void sched(struct caller *c)
 {
     uint64_t ports = os_arg(c->t->os) + ARG_LIST;
-    struct sched_poll p = {.nr_ports = draw(c, 4)};
+    struct sched_poll p;
+    memset(&p, 0, sizeof(p));
+    p.nr_ports = draw(c, 4);
     os_store32(c->t->os, ports, draw_port(c));
     os_store32(c->t->os, ports + 4, draw_port(c));
     os_store32(c->t->os, ports + 8, draw_port(c));
     memcpy(&p.ports, &ports, 8);
-    p.timeout = os_now_ns(c->t->os) + draw(c, 0x10000);
+    p.timeout = draw(c, 0x10000);
+    p.timeout += os_now_ns(c->t->os);
     uint32_t cmd = draw(c, 8);
     if (cmd != SCHEDOP_poll) {
         p.nr_ports = caller_domid(c);
@@ -382,22 +402,25 @@ static void sched(struct caller *c)
 
 static void vcpu(struct caller *c)
 {
-    uint64_t w[5] = {caller_gfn(c) * (draw(c, 2) ? 1 : OS_PAGE_SIZE),
-                     draw(c, OS_PAGE_SIZE + 8), fuzz_word(c->t),
-                     fuzz_word(c->t), 0};
+    uint64_t w[5] = {0};
+    w[0] = caller_gfn(c);
+    w[0] *= draw(c, 2) ? 1 : OS_PAGE_SIZE;
+    w[1] = draw(c, OS_PAGE_SIZE + 8);
+    w[2] = fuzz_word(c->t);
+    w[3] = fuzz_word(c->t);
     uint32_t cmd = draw(c, 15);
     if (cmd == VCPUOP_down && draw(c, 8)) {
         cmd = VCPUOP_is_up;
     }
-    call(c, __HYPERVISOR_vcpu_op, cmd, draw(c, 4) ? 0 : draw(c, 4),
-         put(c, w, sizeof(w)));
+    unsigned id = draw(c, 4) ? 0 : draw(c, 4);
+    call(c, __HYPERVISOR_vcpu_op, cmd, id, put(c, w, sizeof(w)));
 }
 
 static void hvm(struct caller *c)
 {
-    struct xen_hvm_param p = {.domid = caller_domid(c),
-                              .index = draw(c, HVM_NR_PARAMS + 2),
-                              .value = fuzz_word(c->t)};
+    struct xen_hvm_param p = {.domid = caller_domid(c)};
+    p.index = draw(c, HVM_NR_PARAMS + 2);
+    p.value = fuzz_word(c->t);
     uint32_t cmd = draw(c, 2) ? draw(c, 2) : draw(c, 27);
     p.domid = draw(c, 4) ? DOMID_SELF : p.domid;
     call(c, __HYPERVISOR_hvm_op, cmd, put(c, &p, sizeof(p)), 0);
@@ -426,29 +449,30 @@ static void forbidden(struct caller *c)
 
 static void small_ones(struct caller *c)
 {
-    uint64_t w[4] = {draw(c, 64), fuzz_word(c->t), fuzz_word(c->t), 0};
+    uint64_t w[4] = {draw(c, 64)};
+    w[1] = fuzz_word(c->t);
+    w[2] = fuzz_word(c->t);
     uint64_t arg = put(c, w, sizeof(w));
+    uint64_t small = draw(c, 64), at = draw(c, 4) ? arg : w[2];
     switch (draw(c, 6)) {
     case 0:
-        call(c, __HYPERVISOR_physdev_op, draw(c, 32), arg, 0);
+        call(c, __HYPERVISOR_physdev_op, small % 32, arg, 0);
         break;
     case 1:
-        call(c, __HYPERVISOR_console_io, draw(c, 3),
-             draw(c, 8) ? draw(c, 64) : fuzz_word(c->t),
-             draw(c, 4) ? arg : fuzz_word(c->t));
+        call(c, __HYPERVISOR_console_io, small % 3,
+             draw(c, 8) ? small : w[1], at);
         break;
     case 2:
         call(c, __HYPERVISOR_set_timer_op, w[1], 0, 0);
         break;
     case 3:
-        call(c, __HYPERVISOR_vm_assist, draw(c, 3), draw(c, 8), 0);
+        call(c, __HYPERVISOR_vm_assist, small % 3, small / 3 % 8, 0);
         break;
     case 4:
-        call(c, draw(c, 64), arg, fuzz_word(c->t), fuzz_word(c->t));
+        call(c, (unsigned)small, arg, w[1], w[2]);
         break;
     default:
-        call(c, __HYPERVISOR_xen_version, draw(c, 12),
-             draw(c, 4) ? arg : fuzz_word(c->t), 0);
+        call(c, __HYPERVISOR_xen_version, small % 12, at, 0);
         break;
     }
 }
@@ -464,12 +488,14 @@ static void multicall(struct caller *c)
     uint64_t arg = os_arg(c->t->os);
     unsigned n = 1 + draw(c, 4);
     for (unsigned i = 0; i < n; i++) {
-        multicall_entry_t e = {.op = fuzz_pick(c->t, nrs, 6),
-                               .args = {draw(c, 16),
-                                        arg + 8 * draw(c, 512), draw(c, 3)}};
+        multicall_entry_t e = {.op = fuzz_pick(c->t, nrs, 6)};
+        e.args[0] = draw(c, 16);
+        e.args[1] = arg + 8 * draw(c, 512);
+        e.args[2] = draw(c, 3);
         os_write(c->t->os, arg + sizeof(e) * i, &e, sizeof(e));
     }
-    call(c, __HYPERVISOR_multicall, draw(c, 16) ? arg : fuzz_word(c->t),
+    uint64_t list = draw(c, 16) ? arg : fuzz_word(c->t);
+    call(c, __HYPERVISOR_multicall, list,
          draw(c, 16) ? n : fuzz_word(c->t), 0);
 }
 

@@ -158,7 +158,8 @@ static void message(struct client *s)
 {
     char buf[sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX + 1024];
     struct t *t = s->t;
-    struct xsd_sockmsg h = {.type = draw_type(t), .req_id = t_random(t, 4)};
+    struct xsd_sockmsg h = {.type = draw_type(t)};
+    h.req_id = t_random(t, 4);
     size_t len = put_payload(s, buf + sizeof(h));
     switch (t_random(t, 8)) {
     case 7:
