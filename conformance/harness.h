@@ -35,9 +35,8 @@ typedef void t_fn(struct t *t);
 #define T_SMP (1u << 2)     /* two physical CPUs or more */
 #define T_DISK (1u << 3)    /* a vbd 51712 on disk 0 for the subject */
 #define T_NATIVE (1u << 4)  /* uses the simulated processor directly */
-#define T_PRIVPEER (1u << 5) /* harness introduces peers to xenstore too */
-#define T_CRASHES (1u << 6) /* a guest of it is expected to crash */
-#define T_NOSTORE (1u << 7) /* needs no xenstore: guests start faster */
+#define T_CRASHES (1u << 5) /* a guest of it is expected to crash */
+#define T_NOSTORE (1u << 6) /* needs no xenstore: guests start faster */
 
 struct tcase {
     const char *name;   /* clause and behaviour, lower_case_words */
@@ -115,8 +114,6 @@ domid_t t_domid(struct t *t, enum t_role role);
 void t_send(struct t *t, unsigned channel, uint64_t value);
 uint64_t t_recv(struct t *t, unsigned channel);
 bool t_try_recv(struct t *t, unsigned channel, uint64_t *value);
-/* Has that role's function returned (or its domain died)? */
-bool t_done(struct t *t, enum t_role role);
 /* Waits until cond(ctx) or the timeout; false on timeout. */
 bool t_wait_until(struct t *t, bool (*cond)(struct t *t, void *ctx),
                   void *ctx, uint64_t timeout_ns);

@@ -110,16 +110,6 @@ domid_t t_domid(struct t *t, enum t_role role)
     return t->run->roles[role].domid;
 }
 
-static bool role_is_done(struct t *t, void *ctx)
-{
-    return t->run->roles[*(enum t_role *)ctx].done;
-}
-
-bool t_done(struct t *t, enum t_role role)
-{
-    return role_is_done(t, &role);
-}
-
 void t_send(struct t *t, unsigned channel, uint64_t value)
 {
     T_REQUIRE(t, channel < RUN_CHANNELS);

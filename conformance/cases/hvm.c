@@ -130,11 +130,27 @@ static int64_t set_vector(struct t *t, uint32_t vcpu, uint8_t vector)
     return t_hvm_op(t, HVMOP_set_evtchn_upcall_vector, &v, sizeof(v));
 }
 
-static void upcall_vector_interrupts(struct t *t)
+/* Counts what is delivered from here on, and what is at another vector. */
+static struct taken *watch_vector(struct t *t, uint8_t vector)
 {
     struct taken *k = native_alloc(os_native(t->os), sizeof(*k));
-    k->vector = 0x53;
+    k->vector = vector;
     native_set_handler(os_native(t->os), take, k);
+    return k;
+}
+
+/* Interrupts off again: some came, all at the vector. */
+static void check_taken(struct t *t, const struct taken *k)
+{
+    native_cli(os_native(t->os));
+    T_CHECK(t, k->count >= 1);
+    T_EQ(t, k->wrong, 0);
+    native_set_handler(os_native(t->os), NULL, NULL);
+}
+
+static void upcall_vector_interrupts(struct t *t)
+{
+    struct taken *k = watch_vector(t, 0x53);
     T_EQ(t, set_vector(t, 0, 0x53), 0);
     evtchn_port_t port = loopback(t);
     native_cli(os_native(t->os));
@@ -143,17 +159,12 @@ static void upcall_vector_interrupts(struct t *t)
     T_EQ(t, k->count, 0); /* RFLAGS.IF is clear */
     native_sti(os_native(t->os));
     spin(t, k, 1);
-    native_cli(os_native(t->os));
-    T_CHECK(t, k->count >= 1);
-    T_EQ(t, k->wrong, 0);
-    native_set_handler(os_native(t->os), NULL, NULL);
+    check_taken(t, k);
 }
 
 static void callback_irq_vector_interrupts(struct t *t)
 {
-    struct taken *k = native_alloc(os_native(t->os), sizeof(*k));
-    k->vector = 0x61;
-    native_set_handler(os_native(t->os), take, k);
+    struct taken *k = watch_vector(t, 0x61);
     T_EQ(t, set_param(t, DOMID_SELF, HVM_PARAM_CALLBACK_IRQ,
                       (2ULL << 56) | 0x61), 0);
     evtchn_port_t port = loopback(t);
@@ -161,26 +172,19 @@ static void callback_irq_vector_interrupts(struct t *t)
     T_EQ(t, os_evtchn_send(t->os, port), 0);
     native_sti(os_native(t->os));
     spin(t, k, 1);
-    native_cli(os_native(t->os));
-    T_CHECK(t, k->count >= 1);
-    T_EQ(t, k->wrong, 0);
-    native_set_handler(os_native(t->os), NULL, NULL);
+    check_taken(t, k);
 }
 
 static void upcall_wakes_hlt(struct t *t)
 {
-    struct taken *k = native_alloc(os_native(t->os), sizeof(*k));
-    k->vector = 0x40;
-    native_set_handler(os_native(t->os), take, k);
+    struct taken *k = watch_vector(t, 0x40);
     T_EQ(t, set_vector(t, 0, 0x40), 0);
     evtchn_port_t port = loopback(t);
     native_cli(os_native(t->os));
     T_EQ(t, os_evtchn_send(t->os, port), 0);
     native_sti(os_native(t->os)); /* its shadow covers the HLT */
     native_hlt(os_native(t->os));
-    native_cli(os_native(t->os));
-    T_CHECK(t, k->count >= 1);
-    native_set_handler(os_native(t->os), NULL, NULL);
+    check_taken(t, k);
 }
 
 static void low_vector_is_refused(struct t *t)
